@@ -1,0 +1,97 @@
+/**
+ * Processes: how the scripts of this folder start another program, hand signals on, and pass its exit code back.
+ *
+ * A Ctrl-C in a terminal reaches every process of the foreground group, and npm hands the same signal on once more. A
+ * child that cleans up on the first signal and gives up on the second would never finish cleaning. So the child gets a
+ * process group of its own, and the script is the only one that signals it: once for one key stroke.
+ */
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The checkout these scripts belong to. */
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** The same signal within this time is the terminal and npm reporting one key stroke. */
+const SAME_KEYSTROKE_MS = 1_000
+const LIFELINE_FD = 3
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/**
+ * Runs the pinned Node with `args` and waits until it has ended.
+ *
+ * @param {string[]} args - flags, file, arguments of the program
+ * @param {{ env?: Record<string, string> }} [options] - further environment
+ * @returns {Promise<number>} exit code; 128 + signal number when a signal ended it
+ */
+export function runPinnedNode(args, { env = {} } = {}) {
+  const lifeline = join(root, 'scripts', 'lifeline.mjs')
+  return supervise(join(root, 'scripts', 'node.sh'), ['--import', lifeline, ...args], env)
+}
+
+function supervise(program, args, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd: root,
+      detached: true,
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      env: { ...process.env, ...env, HANSE_LIFELINE_FD: String(LIFELINE_FD) },
+    })
+    child.stdio[LIFELINE_FD].on('error', () => {}) // the child may close its end before it exits
+    const stopForwarding = forwardSignals(child)
+    child.once('error', (error) => {
+      stopForwarding()
+      reject(new Error(`cannot start "${program}": ${error.message}`))
+    })
+    // 'exit' and not 'close': what the child started may still hold the pipe.
+    child.once('exit', (code, signal) => {
+      stopForwarding()
+      child.stdio[LIFELINE_FD].destroy()
+      resolve(exitCode(code, signal))
+    })
+  })
+}
+
+/** Hands each signal to the child once, however often it arrives within one key stroke; returns how to stop that. */
+function forwardSignals(child) {
+  const lastMs = new Map()
+  const forward = (signal) => {
+    const nowMs = performance.now()
+    const before = lastMs.get(signal)
+    lastMs.set(signal, nowMs)
+    if (before !== undefined && nowMs - before < SAME_KEYSTROKE_MS) return
+    child.kill(signal)
+  }
+  for (const signal of FORWARDED) process.on(signal, forward)
+  return () => {
+    for (const signal of FORWARDED) process.off(signal, forward)
+  }
+}
+
+/** The exit code a shell would report. */
+export function exitCode(code, signal) {
+  return code ?? 128 + (constants.signals[signal] ?? 0)
+}
+
+/**
+ * Runs a program and gathers what it says, for steps whose output matters only when they fail.
+ *
+ * @returns {Promise<{ code: number, output: string }>} stdout and stderr as they came, at most `MAX_OUTPUT_CHARS`
+ */
+export function capture(program, args) {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    const keep = (chunk) => {
+      if (output.length < MAX_OUTPUT_CHARS) output += chunk
+    }
+    child.stdout.setEncoding('utf8').on('data', keep)
+    child.stderr.setEncoding('utf8').on('data', keep)
+    child.once('error', (error) => resolve({ code: 127, output: `cannot start "${program}": ${error.message}\n` }))
+    child.once('close', (code, signal) => resolve({ code: exitCode(code, signal), output }))
+  })
+}
+
+/** More than a person reads of one failed step. */
+const MAX_OUTPUT_CHARS = 1_000_000

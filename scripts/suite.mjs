@@ -1,0 +1,109 @@
+/**
+ * `npm run test:compat`, `npm run test:netns`: suites that need programs beside Node.
+ *
+ * Each says what it needs, installs what is missing from the distribution's packages when it may (root, apt-get), and
+ * otherwise stops with the command to run. It does not skip: a suite that did not run is a failure.
+ */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { ensurePackages } from './packages.mjs'
+import { capture } from './processes.mjs'
+import { conclude, runTests, testFiles } from './test-runs.mjs'
+
+const SUITES = {
+  compat: {
+    about: "Debian's serf agent and other real programs as peers and clients",
+    programs: { serf: 'serf' },
+    root: false,
+  },
+  netns: {
+    about: 'datacenters in network namespaces with nothing open between them but the gateways',
+    programs: { ip: 'iproute2' },
+    root: true,
+  },
+}
+/** Where a user's PATH may lack the folders of administrators' programs. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin']
+
+const name = process.argv[2] ?? ''
+const suite = Object.hasOwn(SUITES, name) ? SUITES[name] : undefined
+if (suite === undefined) {
+  process.stderr.write(`usage: node scripts/suite.mjs ${Object.keys(SUITES).join('|')} [FILE…]\n`)
+  process.exit(2)
+}
+
+const isRoot = process.getuid?.() === 0
+const packages = Object.values(suite.programs)
+say(`Suite ${name}: ${suite.about}`)
+say(
+  `Needs: ${Object.entries(suite.programs)
+    .map(([program, owner]) => `${program} (package ${owner})`)
+    .join(', ')}${suite.root ? '; root' : ''}`,
+)
+
+if (suite.root && !isRoot) stop(`cannot run suite "${name}": it needs root`, `run "sudo npm run test:${name}"`)
+const missing = Object.keys(suite.programs).filter((program) => !isInstalled(program))
+if (missing.length > 0) await install(missing)
+process.env.PATH = [process.env.PATH, ...SYSTEM_FOLDERS].join(delimiter)
+if (name === 'netns') await proveNamespaces()
+await ensurePackages()
+const only = process.argv.slice(3)
+const files = testFiles(`test/${name}`).filter((file) => only.length === 0 || only.includes(file))
+process.exit(conclude(await runTests(files, { concurrency: 1 })))
+
+function isInstalled(program) {
+  return [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_FOLDERS].some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+async function install(programs) {
+  const hint = `run "sudo apt-get install ${packages.join(' ')}", or install ${programs.join(', ')} in your system's way`
+  const what = `cannot run suite "${name}": "${programs.join(', ')}" is not installed`
+  if (!isRoot) stop(`${what}, and installing needs root`, hint)
+  if (!isInstalled('apt-get')) stop(`${what}, and there is no apt-get here`, hint)
+  say(`Installing ${packages.join(', ')} with apt-get`)
+  process.env.DEBIAN_FRONTEND = 'noninteractive'
+  const args = ['install', '-y', '--no-install-recommends', ...packages]
+  let result = await capture('apt-get', args)
+  if (result.code !== 0) {
+    // Package lists that are missing or old are the usual reason.
+    await capture('apt-get', ['update'])
+    result = await capture('apt-get', args)
+  }
+  if (result.code !== 0) {
+    process.stderr.write(result.output)
+    stop(`${what}, and apt-get ended with ${result.code}`, hint)
+  }
+  const still = programs.filter((program) => !isInstalled(program))
+  if (still.length > 0) stop(`cannot run suite "${name}": "${still.join(', ')}" is not there after installing`, hint)
+}
+
+/** Root in a container may still lack the right to make a namespace: better told here than by every test. */
+async function proveNamespaces() {
+  const probe = `hanse-probe-${process.pid}`
+  const made = await capture('ip', ['netns', 'add', probe])
+  if (made.code !== 0) {
+    process.stderr.write(made.output)
+    stop(
+      `cannot run suite "${name}": making a network namespace is refused`,
+      'in a container, add the capabilities SYS_ADMIN and NET_ADMIN',
+    )
+  }
+  await capture('ip', ['netns', 'delete', probe])
+}
+
+function say(line) {
+  process.stdout.write(`${line}\n`)
+}
+
+function stop(message, hint) {
+  process.stderr.write(`${message}\nhint: ${hint}\n`)
+  say('0 passed, 1 failed')
+  process.exit(1)
+}
