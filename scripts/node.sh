@@ -32,7 +32,7 @@ fi
 
 if [ -z "$node" ]; then
   if [ -z "$package" ]; then
-    why="no pinned Node exists for $machine as an npm package, so the system's has to be $MIN_MAJOR or newer"
+    why="the pinned Node is not on npm for $machine, so the system's has to be $MIN_MAJOR or newer"
     hint="install Node $MIN_MAJOR or newer and put it in PATH"
   elif [ ! -e "$loader" ]; then
     why="the pinned Node needs glibc ($loader), which this system does not have"
