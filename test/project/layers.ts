@@ -57,13 +57,18 @@ export const GLOBAL_EXCEPTIONS: readonly GlobalException[] = [
   { path: 'src/local/', globals: ['process.env'], reason: 'hands the environment on to the processes it starts' },
 ]
 
-/** Every breach of the rules in `tree` (the sources of src/, test/ and bench/), as `path:line: what`. */
-export function layerViolations(tree: Tree, exceptions: readonly GlobalException[] = GLOBAL_EXCEPTIONS): string[] {
+/**
+ * Every breach of the rules, as `path:line: what`.
+ *
+ * @param tree - the sources of src/, test/ and bench/
+ * @param dependencies - names of the packages that the program itself may import
+ */
+export function layerViolations(tree: Tree, dependencies: readonly string[]): string[] {
   return [
     ...[...tree].flatMap(([path, source]) => [
       ...nameViolations(path),
-      ...importViolations(path, source, tree),
-      ...globalViolations(path, source, exceptions),
+      ...importViolations(path, source, tree, dependencies),
+      ...globalViolations(path, source),
     ]),
     ...cycles(tree),
   ]
@@ -97,18 +102,24 @@ function nameViolations(path: string): string[] {
   return found
 }
 
-function importViolations(path: string, source: string, tree: Tree): string[] {
+function importViolations(path: string, source: string, tree: Tree, dependencies: readonly string[]): string[] {
   return importsOf(source).flatMap(({ specifier, line }) => {
-    const wrong = importViolation(path, specifier, tree)
+    const wrong = importViolation(path, specifier, tree, dependencies)
     return wrong === undefined ? [] : [`${path}:${line}: imports "${specifier}": ${wrong}`]
   })
 }
 
-function importViolation(path: string, specifier: string, tree: Tree): string | undefined {
+function importViolation(
+  path: string,
+  specifier: string,
+  tree: Tree,
+  dependencies: readonly string[],
+): string | undefined {
   if (specifier.startsWith('.')) return relativeViolation(path, specifier, tree)
   if (specifier.startsWith('#')) return faceViolation(path, specifier.slice(1))
   if (specifier.startsWith('node:') || isTest(path)) return undefined
-  return 'the program has no dependency besides Node'
+  const isDependency = dependencies.some((name) => specifier === name || specifier.startsWith(`${name}/`))
+  return isDependency ? undefined : 'it is not among the dependencies of package.json'
 }
 
 function relativeViolation(path: string, specifier: string, tree: Tree): string | undefined {
@@ -127,11 +138,11 @@ function faceViolation(path: string, name: string): string | undefined {
   return layerOf(name) < layerOf(own) ? undefined : `"${name}" is below "${own}"`
 }
 
-function globalViolations(path: string, source: string, exceptions: readonly GlobalException[]): string[] {
+function globalViolations(path: string, source: string): string[] {
   if (isTest(path)) return []
-  const allowed = exceptions
-    .filter((exception) => (exception.path.endsWith('/') ? path.startsWith(exception.path) : path === exception.path))
-    .flatMap((exception) => exception.globals)
+  const allowed = GLOBAL_EXCEPTIONS.filter((exception) =>
+    exception.path.endsWith('/') ? path.startsWith(exception.path) : path === exception.path,
+  ).flatMap((exception) => exception.globals)
   const code = codeOnly(source)
   const uses = PROCESS_GLOBALS.flatMap(({ name, pattern }) =>
     [...code.matchAll(pattern)].map((match) => ({ name, at: match.index })),
