@@ -13,7 +13,8 @@ import { root } from './processes.mjs'
 const MIN_NODE_MAJOR = 20
 /** How often a step that takes long says so where there is no terminal to draw in. */
 const PROGRESS_MS = 5_000
-const MAX_ERROR_CHARS = 4_000
+/** npm's reason comes first, then a page about its options that helps no one. */
+const MAX_ERROR_LINES = 15
 const NETWORK_ERROR = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED)\b/
 
 /** Installs what is missing; a failure is told on stderr and ends the process with 1. */
@@ -31,7 +32,7 @@ export async function ensurePackages() {
     say(`Packages installed in ${seconds} s (${fetched} fetched)`)
     return
   }
-  process.stderr.write(errors)
+  say(errors)
   if (NETWORK_ERROR.test(errors)) {
     fail(
       'cannot install packages: the package registry cannot be reached',
@@ -93,26 +94,26 @@ async function npmCi() {
     env: { ...process.env, PATH: pathWithoutPackages(process.env.PATH ?? '') },
   })
   let fetched = 0
-  let errors = ''
+  const errors = []
   let rest = ''
   child.stderr.setEncoding('utf8').on('data', (chunk) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {
       if (/^npm http .*\.tgz/.test(line)) fetched++
-      else if (line.startsWith('npm error') && errors.length < MAX_ERROR_CHARS) errors += `${line}\n`
+      else if (line.startsWith('npm error') && errors.length < MAX_ERROR_LINES) errors.push(line)
     }
   })
   const stopProgress = showProgress(() => `Installing packages: ${fetched} fetched, ${secondsNow()} s`)
   const code = await new Promise((resolve) => {
     child.once('error', (error) => {
-      errors += `cannot start npm: ${error.message}\n`
+      errors.push(`cannot start npm: ${error.message}`)
       resolve(127)
     })
     child.once('close', (exit) => resolve(exit ?? 1))
   })
   stopProgress()
-  return { code, errors, fetched, seconds: secondsNow() }
+  return { code, errors: errors.join('\n'), fetched, seconds: secondsNow() }
 }
 
 const pathWithoutPackages = (path) =>
