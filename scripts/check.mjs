@@ -24,6 +24,7 @@ const steps = [
         join(modules, '@biomejs', 'biome', 'bin', 'biome'),
         'check',
         '--error-on-warnings',
+        '--max-diagnostics=200',
         '.',
       ]),
   },

@@ -15,30 +15,36 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** The same signal within this time is the terminal and npm reporting one key stroke. */
 const SAME_KEYSTROKE_MS = 1_000
-const LIFELINE_FD = 3
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * Runs the pinned Node with `args` and waits until it has ended.
+ * Runs a program in the pinned Node, in a process group of its own, and waits until it has ended.
  *
  * @param {string[]} args - flags, file, arguments of the program
- * @param {{ env?: Record<string, string> }} [options] - further environment
  * @returns {Promise<number>} exit code; 128 + signal number when a signal ended it
  */
-export function runPinnedNode(args, { env = {} } = {}) {
-  const lifeline = join(root, 'scripts', 'lifeline.mjs')
-  return supervise(join(root, 'scripts', 'node.sh'), ['--import', lifeline, ...args], env)
+export function runPinnedNode(args) {
+  return supervise(['--import', join(root, 'scripts', 'lifeline.mjs'), ...args], {
+    detached: true,
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: { ...process.env, HANSE_LIFELINE_PARENT: String(process.pid) },
+  })
 }
 
-function supervise(program, args, env) {
+/**
+ * The same for `node --test`, which stops at a signal without cleaning up: it stays in this process group, so that
+ * whoever kills the group (`timeout`, a terminal that closes) takes every test process along.
+ */
+export function runPinnedNodeInGroup(args) {
+  return supervise(args, { stdio: 'inherit' })
+}
+
+function supervise(args, options) {
+  const program = join(root, 'scripts', 'node.sh')
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd: root,
-      detached: true,
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
-      env: { ...process.env, ...env, HANSE_LIFELINE_FD: String(LIFELINE_FD) },
-    })
-    child.stdio[LIFELINE_FD].on('error', () => {}) // the child may close its end before it exits
+    const child = spawn(program, args, { cwd: root, ...options })
+    const lifeline = child.stdio[3]
+    lifeline?.on('error', () => {}) // the child may close its end before it exits
     const stopForwarding = forwardSignals(child)
     child.once('error', (error) => {
       stopForwarding()
@@ -47,7 +53,7 @@ function supervise(program, args, env) {
     // 'exit' and not 'close': what the child started may still hold the pipe.
     child.once('exit', (code, signal) => {
       stopForwarding()
-      child.stdio[LIFELINE_FD].destroy()
+      lifeline?.destroy()
       resolve(exitCode(code, signal))
     })
   })

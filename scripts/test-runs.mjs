@@ -6,7 +6,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root, runPinnedNode } from './processes.mjs'
+import { root, runPinnedNodeInGroup } from './processes.mjs'
 
 /** One file with all its tests; a test that hangs is told by name instead of stopping everything. */
 const FILE_TIMEOUT_MS = 600_000
@@ -46,7 +46,7 @@ export async function runTests(files, { concurrency }) {
   const folder = mkdtempSync(join(tmpdir(), 'hanse-test-'))
   try {
     const totals = join(folder, 'totals.json')
-    const code = await runPinnedNode([
+    const code = await runPinnedNodeInGroup([
       '--test',
       `--test-concurrency=${concurrency}`,
       `--test-timeout=${FILE_TIMEOUT_MS}`,
