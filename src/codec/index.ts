@@ -38,6 +38,7 @@ export {
   withJson,
   ZERO_TIME,
 } from './schema.ts'
+export * from './shapes/agent.ts'
 export * from './shapes/catalog.ts'
 export * from './shapes/check-definition.ts'
 export * from './shapes/common.ts'
