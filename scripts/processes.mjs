@@ -15,6 +15,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** The same signal within this time is the terminal and npm reporting one key stroke. */
 const SAME_KEYSTROKE_MS = 1_000
+const PARENT_CHECK_MS = 1_000
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
@@ -70,9 +71,23 @@ function forwardSignals(child) {
     child.kill(signal)
   }
   for (const signal of FORWARDED) process.on(signal, forward)
+  const stopWatching = whenNpmIsGone(() => forward('SIGTERM'))
   return () => {
+    stopWatching()
     for (const signal of FORWARDED) process.off(signal, forward)
   }
+}
+
+/** An npm that was killed with SIGKILL hands nothing on; that this script has another parent then is the sign of it. */
+function whenNpmIsGone(act) {
+  if (process.env.npm_lifecycle_event === undefined) return () => {}
+  const npm = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === npm) return
+    clearInterval(timer)
+    act()
+  }, PARENT_CHECK_MS)
+  return () => clearInterval(timer)
 }
 
 /** The exit code a shell would report. */
