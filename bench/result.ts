@@ -1,0 +1,20 @@
+/**
+ * What a benchmark answers: one number per question, beside a yardstick measured in the same run on the same machine.
+ *
+ * Machines differ and are shared; a ratio to something bare and well known can still be compared tomorrow.
+ */
+export interface BenchResult {
+  /** What was asked, for a reader who has not seen the code. */
+  readonly question: string
+  readonly unit: string
+  readonly value: number
+  /** The same work done by the bare means that the question names. */
+  readonly yardstick: number
+  /** `value / yardstick`; whether more is better follows from the unit. */
+  readonly ratio: number
+}
+
+export function benchResult(question: string, unit: string, value: number, yardstick: number): BenchResult {
+  const rounded = (number: number) => Number(number.toPrecision(4))
+  return { question, unit, value: rounded(value), yardstick: rounded(yardstick), ratio: rounded(value / yardstick) }
+}

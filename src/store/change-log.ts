@@ -1,0 +1,101 @@
+/**
+ * The stream of changes: hands every batch to all subscribers in order, and keeps the last ones for who comes late.
+ *
+ * A subscriber that begins at a revision that is no longer kept is told so and loads anew; nobody ever sees a gap.
+ * Pure memory; the engine that owns it decides when a batch is durable.
+ */
+import type { ChangeBatch } from './engine.ts'
+import { storeError } from './errors.ts'
+
+/** Batches kept for subscribers that begin behind. */
+export const MAX_KEPT_BATCHES = 1024
+/** Values kept with them. */
+export const MAX_KEPT_BYTES = 16_777_216
+
+interface Subscriber {
+  readonly onBatch: (batch: ChangeBatch) => void
+  readonly onLost: (error: unknown) => void
+}
+
+function bytesOf(batch: ChangeBatch): number {
+  return batch.changes.reduce((sum, change) => sum + change.key.length + (change.value?.byteLength ?? 0), 0)
+}
+
+export class ChangeLog {
+  readonly #subscribers = new Set<Subscriber>()
+  /** A ring would save the shifting; at this length shift() is cheaper than its bookkeeping. */
+  readonly #kept: ChangeBatch[] = []
+  #keptBytes = 0
+  /** Revision before the oldest kept batch: who has seen it misses nothing. */
+  #floor: number
+  #revision: number
+
+  /** @param revision - the store's revision at the start; nothing before it can be followed */
+  constructor(revision: number) {
+    this.#floor = revision
+    this.#revision = revision
+  }
+
+  /** Revision of the last batch. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Appends a batch, of a higher revision than any before, and hands it to everyone before it returns. */
+  append(batch: ChangeBatch): void {
+    this.#revision = batch.revision
+    this.#kept.push(batch)
+    this.#keptBytes += bytesOf(batch)
+    while (this.#kept.length > MAX_KEPT_BATCHES || this.#keptBytes > MAX_KEPT_BYTES) {
+      const dropped = this.#kept.shift()
+      if (!dropped) break
+      this.#keptBytes -= bytesOf(dropped)
+      this.#floor = dropped.revision
+    }
+    for (const subscriber of [...this.#subscribers]) this.#hand(subscriber, batch)
+  }
+
+  /** See Engine.subscribe(). Batches that are already kept are handed over before this returns. */
+  subscribe(after: number, onBatch: Subscriber['onBatch'], onLost: Subscriber['onLost']): () => void {
+    const subscriber: Subscriber = { onBatch, onLost }
+    this.#subscribers.add(subscriber)
+    const unsubscribe = () => {
+      this.#subscribers.delete(subscriber)
+    }
+    if (after < this.#floor || after > this.#revision) {
+      const gone = storeError('STORE_HISTORY_GONE', { after, from: this.#floor, to: this.#revision })
+      queueMicrotask(() => this.#lose(subscriber, gone))
+      return unsubscribe
+    }
+    for (const batch of [...this.#kept]) {
+      if (batch.revision > after) this.#hand(subscriber, batch)
+    }
+    return unsubscribe
+  }
+
+  #hand(subscriber: Subscriber, batch: ChangeBatch): void {
+    if (!this.#subscribers.has(subscriber)) return
+    try {
+      subscriber.onBatch(batch)
+    } catch (error) {
+      this.#lose(subscriber, error)
+    }
+  }
+
+  #lose(subscriber: Subscriber, error: unknown): void {
+    if (this.#subscribers.delete(subscriber)) subscriber.onLost(error)
+  }
+
+  /** Tells every subscriber that nothing more will come, because the engine failed. */
+  fail(error: unknown): void {
+    for (const subscriber of [...this.#subscribers]) this.#lose(subscriber, error)
+  }
+
+  /** Forgets the subscribers without a word: the engine closes. */
+  close(): void {
+    this.#subscribers.clear()
+    this.#kept.length = 0
+    this.#keptBytes = 0
+    this.#floor = this.#revision
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Errors of the store: transactions it refuses, data directories it will not open, engines that have failed.
+ *
+ * Messages name the path and what was found there; the hint says how to get on. Values and keys never appear in them:
+ * a value may be a secret.
+ */
+import { errorTable } from '#base'
+
+/** What the engine's thread can report about a place on disk. */
+type PlaceFacts = { path: string; reason: string }
+
+const RESTORE = 'Move the directory aside and start with an empty one, then restore the last snapshot'
+
+export const storeError = errorTable({
+  STORE_BUSY: {
+    status: 429,
+    message: (facts: { queued: number; limit: number; unit: string }) =>
+      `Cannot queue transaction: ${facts.queued} ${facts.unit} are waiting and the limit is ${facts.limit}`,
+    hint: () => 'Write more slowly, or use a faster disk',
+  },
+  STORE_TRANSACTION_TOO_LARGE: {
+    status: 413,
+    message: (facts: { what: string; count: number; limit: number }) =>
+      `Cannot commit transaction: it has ${facts.count} ${facts.what} and the limit is ${facts.limit}`,
+    hint: () => 'Split it into several transactions',
+  },
+  STORE_TRANSACTION_INVALID: {
+    status: 400,
+    message: (facts: { reason: string }) => `Cannot commit transaction: ${facts.reason}`,
+  },
+  STORE_HISTORY_GONE: {
+    status: 500,
+    message: (facts: { after: number; from: number; to: number }) =>
+      `Cannot follow changes after revision ${facts.after}: revisions ${facts.from} to ${facts.to} are kept`,
+    hint: () => 'Load the whole state again',
+  },
+  STORE_CLOSED: {
+    status: 500,
+    message: (facts: { path: string }) => `Cannot use store "${facts.path}": it is closed`,
+  },
+  STORE_LOCKED: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot open store "${facts.path}": it is in use by ${facts.reason}`,
+    hint: () => 'Stop that process, or choose another data directory',
+  },
+  STORE_UNWRITABLE: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot write data directory "${facts.path}": ${facts.reason}`,
+    hint: () => 'Give this user write access to the directory, or choose another one',
+  },
+  STORE_FOREIGN: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot open store "${facts.path}": ${facts.reason}; nothing was changed`,
+    hint: () => 'Choose another data directory, or move this file away',
+  },
+  STORE_CORRUPT: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot read store "${facts.path}": it is damaged, ${facts.reason}`,
+    hint: () => RESTORE,
+  },
+  STORE_VERSION: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot open store "${facts.path}": ${facts.reason}; nothing was changed`,
+    hint: () => 'Start the version of Hanse that wrote it, or a newer one',
+  },
+  STORE_FULL: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot write store "${facts.path}": no space is left, ${facts.reason}`,
+    hint: () => 'Free space on the disk or raise the size limit; reads go on, and writes as soon as there is space',
+  },
+  STORE_FAILED: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot write store "${facts.path}": ${facts.reason}`,
+    hint: () => 'Check the disk, then restart; reads go on until then, and nothing that was answered is lost',
+  },
+})
+
+/** Codes that say something about a place on disk; all share the facts `path` and `reason`. */
+export const PLACE_CODES = [
+  'STORE_LOCKED',
+  'STORE_UNWRITABLE',
+  'STORE_FOREIGN',
+  'STORE_CORRUPT',
+  'STORE_VERSION',
+  'STORE_FULL',
+  'STORE_FAILED',
+] as const
+export type PlaceCode = (typeof PLACE_CODES)[number]

@@ -1,0 +1,19 @@
+/**
+ * store/: the engine contract and its engines. Keeps bytes under keys, durably, and tells everyone what changed.
+ */
+export {
+  type Change,
+  type ChangeBatch,
+  type CommitResult,
+  type Condition,
+  type Engine,
+  type Lease,
+  type LeaseOptions,
+  META_PREFIX,
+  type StoredRecord,
+  type Transaction,
+  type Write,
+} from './engine.ts'
+export { storeError } from './errors.ts'
+export { openMemory, openSqlite, type SqliteOptions } from './sqlite-engine.ts'
+export { MAX_KEY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_KEYS } from './transaction.ts'

@@ -1,0 +1,59 @@
+/**
+ * What a transaction may hold. Checked before it is queued, so that every engine refuses the same ones.
+ *
+ * Source: etcd's `--max-txn-ops` (128, counted for compares and for operations each) and `--max-request-bytes`
+ * (1.5 MiB, of which a part is left for the frame around keys and values).
+ */
+import type { Transaction } from './engine.ts'
+import { storeError } from './errors.ts'
+
+/** Most keys one transaction writes, and most that it sets an expectation on. */
+export const MAX_TRANSACTION_KEYS = 128
+/** Keys and values of one transaction together. */
+export const MAX_TRANSACTION_BYTES = 1_048_576
+export const MAX_KEY_BYTES = 16_384
+
+function checkKey(key: string, seen: Set<string>): number {
+  if (key === '') throw storeError('STORE_TRANSACTION_INVALID', { reason: 'a key is empty' })
+  if (!key.isWellFormed()) throw storeError('STORE_TRANSACTION_INVALID', { reason: 'a key is not valid Unicode' })
+  if (seen.has(key)) throw storeError('STORE_TRANSACTION_INVALID', { reason: 'a key occurs twice' })
+  seen.add(key)
+  const keyBytes = Buffer.byteLength(key)
+  checkLimit('bytes in one key', keyBytes, MAX_KEY_BYTES)
+  return keyBytes
+}
+
+function checkExpect(expect: number): void {
+  if (!Number.isSafeInteger(expect) || expect < 0) {
+    throw storeError('STORE_TRANSACTION_INVALID', { reason: 'an expected revision is not a whole number from 0 on' })
+  }
+}
+
+function checkLimit(what: string, count: number, limit: number): void {
+  if (count > limit) throw storeError('STORE_TRANSACTION_TOO_LARGE', { what, count, limit })
+}
+
+/**
+ * The size of a transaction in bytes, keys and values together.
+ *
+ * @throws STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID
+ */
+export function checkTransaction({ writes, conditions = [] }: Transaction): number {
+  checkLimit('keys to write', writes.length, MAX_TRANSACTION_KEYS)
+  let expectations = conditions.length
+  let bytes = 0
+  const seen = new Set<string>()
+  for (const { key, value, expect } of writes) {
+    bytes += checkKey(key, seen) + (value?.byteLength ?? 0)
+    if (expect === undefined) continue
+    checkExpect(expect)
+    expectations++
+  }
+  checkLimit('expectations', expectations, MAX_TRANSACTION_KEYS)
+  for (const { key, expect } of conditions) {
+    bytes += checkKey(key, seen)
+    checkExpect(expect)
+  }
+  checkLimit('bytes', bytes, MAX_TRANSACTION_BYTES)
+  return bytes
+}
