@@ -4,13 +4,14 @@
  * They are plain JavaScript for any Node; these tests load them as they are and run them as processes.
  */
 import assert from 'node:assert/strict'
-import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   rmSync,
   statSync,
@@ -97,11 +98,22 @@ test('testFiles() finds test files, in depth only when asked, and none where the
 })
 
 test('the lock file pins one Node version for all platforms, and says nothing about where packages come from', () => {
-  const locked = JSON.parse(execFileSync('cat', [join(root, 'package-lock.json')], { encoding: 'utf8' }))
+  const locked = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
   const nodes = Object.entries<LockedPackage>(locked.packages).filter(([path]) => /\/node-[a-z]+-[a-z0-9]+$/.test(path))
   assert.ok(nodes.length >= 2)
   assert.equal(new Set(nodes.map(([, { version }]) => version)).size, 1)
   assert.ok(!JSON.stringify(locked).includes('"resolved"'))
+})
+
+test('.ci/run gives every suite a budget, and all of them together less than 75 minutes', () => {
+  const text = readFileSync(join(root, '.ci/run'), 'utf8')
+  const steps = [...text.matchAll(/^(?:suite|command_ok) '([^']+)' (\d+)m (.+)$/gm)]
+  assert.deepEqual(
+    steps.map(([, , , command]) => command),
+    ['npm test', 'npm run test:compat', 'npm run test:netns', 'npm run check', 'npm start -- --check'],
+  )
+  const minutes = steps.map(([, , budget]) => Number(budget))
+  assert.ok(minutes.reduce((sum, budget) => sum + budget + 0.5, 0) < 75)
 })
 
 /** A checkout of its own: the starters, a CLI that does what `main` says, and a Node in PATH when one is given. */

@@ -24,7 +24,7 @@ const PATTERNS = [
 ]
 
 /** What this file lists and its test makes up would fire on itself. */
-const SELF = /^test\/project\/host-paths(\.test)?\.ts$/
+const SELF = /^test\/project\/no-host-paths(\.test)?\.ts$/
 
 /**
  * @param tree - text files of the project

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { projectFiles, root } from './checkout.ts'
-import { hostPathViolations } from './host-paths.ts'
+import { hostPathViolations } from './no-host-paths.ts'
 
 /** A checkout right below the root (`/src`) would be found in many an honest path. */
 const MIN_OWN_SEGMENTS = 2
