@@ -1,0 +1,287 @@
+/**
+ * The one way in for every operation: where it runs, how consistent and how fresh its answer is, who may ask.
+ *
+ * In this order: decode (from the wire) → route (here, or forwarded to another datacenter) → authorize → barrier for
+ * consistent reads → answer, waiting for a change if asked to → facts about the answer. Nothing else in Hanse does
+ * any of these steps.
+ *
+ * Source: RPC wire notes §6 to §9.
+ */
+import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
+import { decode, encode, type QueryMeta, type QueryOptions, type Struct } from '#codec'
+import type { State } from '#state'
+import { endpointError } from './errors.ts'
+import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
+import type {
+  AnyOperation,
+  CallContext,
+  CallOperation,
+  ReadArgs,
+  ReadContext,
+  ReadOperation,
+  RoutedArgs,
+} from './operation.ts'
+import { allOperations } from './operations.ts'
+import type { Ports, Router } from './ports.ts'
+
+/** A read without MaxQueryTime waits this long. */
+export const DEFAULT_WAIT_MS = 300_000
+/** Longest wait; what is asked above it is cut. */
+export const MAX_WAIT_MS = 600_000
+/** A wait is stretched by up to this part of itself, so that many do not end together. */
+export const WAIT_JITTER_FRACTION = 1 / 16
+/** Added to the wait when another datacenter is asked: time for the way there and back. */
+const FORWARD_HOLD_MS = 7_000
+/** Longest time for a call to another datacenter that does not wait for a change. */
+const FORWARD_TIMEOUT_MS = 60_000
+const NS_PER_MS = 1_000_000
+/** Added to the error of another datacenter, once per hop. */
+const HOP_PREFIX = 'rpc error making call: '
+
+/** Decides whether the bearer of `Token` may do it; throws if not. */
+export type Authorize = (operation: AnyOperation, args: RoutedArgs) => void
+
+/** Everyone may do everything: the only rule until there are ACLs. */
+export const noAcls: Authorize = () => {}
+
+export interface EndpointsOptions {
+  readonly datacenter: string
+  readonly primaryDatacenter: string
+  readonly state: State
+  readonly router: Router
+  readonly ports: Ports
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly limits?: Partial<LiveLimits>
+  readonly authorize?: Authorize
+}
+
+export interface CallOptions {
+  /** Ends the call with its caller. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const OPERATIONS: ReadonlyMap<string, AnyOperation> = new Map(allOperations.map((each) => [each.name, each]))
+const SERVICES: ReadonlySet<string> = new Set(allOperations.map((each) => each.name.split('.', 1)[0] ?? ''))
+
+/** What does not change the answer, so that all who differ only in it share one. */
+const NOT_IN_KEY: ReadonlySet<string> = new Set<keyof QueryOptions | 'Datacenter'>([
+  'Datacenter',
+  'Token',
+  'MinQueryIndex',
+  'MaxQueryTime',
+  'AllowStale',
+  'RequireConsistent',
+  'UseCache',
+  'MaxStaleDuration',
+  'MaxAge',
+  'MustRevalidate',
+  'StaleIfError',
+  'AllowNotModifiedResponse',
+])
+
+export class Endpoints {
+  readonly datacenter: string
+  readonly primaryDatacenter: string
+  readonly #options: EndpointsOptions
+  readonly #authorize: Authorize
+  readonly #answers: LiveAnswers
+  readonly #readContext: ReadContext
+
+  constructor(options: EndpointsOptions) {
+    this.datacenter = options.datacenter
+    this.primaryDatacenter = options.primaryDatacenter
+    this.#options = options
+    this.#authorize = options.authorize ?? noAcls
+    this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
+    this.#readContext = { datacenter: options.datacenter, primaryDatacenter: options.primaryDatacenter }
+  }
+
+  /**
+   * Does an operation where it belongs and gives its reply. A read with `MinQueryIndex` waits for a higher index.
+   *
+   * @throws HanseError of the operation; REMOTE_ERROR with the other datacenter's text; NO_PATH_TO_DATACENTER,
+   *   DATACENTER_UNREACHABLE, TOO_MANY_WAITERS, REQUEST_CANCELLED
+   */
+  call<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    options?: CallOptions,
+  ): Promise<R>
+  call<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options?: CallOptions): Promise<R>
+  call(operation: AnyOperation, args: RoutedArgs, options: CallOptions = {}): Promise<unknown> {
+    // The overloads pair a read with a read's arguments.
+    if (operation.access === 'read') return this.#callRead(operation, args as ReadArgs, options.signal)
+    return this.#callOther(operation, args, options.signal)
+  }
+
+  /**
+   * The shared answer to a read of this datacenter; `MinQueryIndex` is left to its `next()`.
+   *
+   * @returns undefined where the answer cannot be shared (another datacenter, a consistent read): use call()
+   * @throws HanseError of the operation
+   */
+  live<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): LiveAnswer<R> | undefined {
+    if (args.RequireConsistent || this.#elsewhere(operation, args) !== undefined) return undefined
+    this.#authorize(operation, args)
+    return this.#answers.get(this.#question(operation, args))
+  }
+
+  /**
+   * One call from the wire: encoded arguments → encoded reply.
+   *
+   * @param context.remote - who calls, for the log
+   * @throws HanseError UNKNOWN_SERVICE, UNKNOWN_METHOD, ILL_FORMED_METHOD and codec errors, after which the stream is
+   *   to be closed; otherwise the operation's error, whose message travels as it is
+   */
+  async handle(
+    method: string,
+    body: Buffer,
+    context: { signal?: AbortSignal | undefined; remote: string },
+  ): Promise<Buffer> {
+    const operation = OPERATIONS.get(method)
+    if (operation === undefined) throw unknownMethod(method)
+    this.#options.metrics.count('consul.rpc.request')
+    return operation.access === 'read'
+      ? this.#handleRead(operation, decode(operation.args, body), context.signal)
+      : this.#handleOther(operation, decode(operation.args, body), context.signal)
+  }
+
+  async #callRead<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    signal: AbortSignal | undefined,
+  ): Promise<R> {
+    const target = this.#elsewhere(operation, args)
+    if (target !== undefined) return decode(operation.reply, await this.#forward(operation, args, target, signal))
+    return (await this.#answer(operation, args, signal)).reply
+  }
+
+  async #callOther<A extends RoutedArgs, R>(
+    operation: CallOperation<A, R>,
+    args: A,
+    signal: AbortSignal | undefined,
+  ): Promise<R> {
+    const target = this.#elsewhere(operation, args)
+    if (target !== undefined) return decode(operation.reply, await this.#forward(operation, args, target, signal))
+    this.#authorize(operation, args)
+    return operation.run(this.#callContext(signal), args)
+  }
+
+  async #handleRead<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    const target = this.#elsewhere(operation, args)
+    if (target !== undefined) return this.#forward(operation, args, target, signal)
+    const answer = await this.#answer(operation, args, signal)
+    return answer.bytes('msgpack', (reply) => encode(operation.reply, reply))
+  }
+
+  async #handleOther<A extends RoutedArgs, R>(
+    operation: CallOperation<A, R>,
+    args: A,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    const target = this.#elsewhere(operation, args)
+    if (target !== undefined) return this.#forward(operation, args, target, signal)
+    this.#authorize(operation, args)
+    return encode(operation.reply, await operation.run(this.#callContext(signal), args))
+  }
+
+  /** The datacenter that has to do it, if it is not this one. */
+  #elsewhere(operation: AnyOperation, args: RoutedArgs): string | undefined {
+    if (operation.scope === 'here') return undefined
+    const wanted = operation.scope === 'primary' ? this.primaryDatacenter : args.Datacenter
+    return wanted === undefined || wanted === '' || wanted === this.datacenter ? undefined : wanted
+  }
+
+  async #forward<A extends RoutedArgs>(
+    operation: { readonly name: string; readonly args: Struct<A> },
+    args: A,
+    datacenter: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    const body = encode(operation.args, { ...args, Datacenter: datacenter })
+    const timeoutMs = forwardTimeoutMs(args)
+    const { router, metrics } = this.#options
+    metrics.count('consul.rpc.cross-dc', 1, { datacenter })
+    try {
+      return await router.forward({ datacenter, method: operation.name, body, timeoutMs, ...(signal && { signal }) })
+    } catch (error) {
+      if (codeOf(error) !== 'RPC_REMOTE') throw error
+      throw endpointError('REMOTE_ERROR', { text: HOP_PREFIX + messageOf(error) }, error)
+    }
+  }
+
+  async #answer<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    signal: AbortSignal | undefined,
+  ): Promise<LiveAnswer<R>> {
+    this.#authorize(operation, args)
+    const question = this.#question(operation, args)
+    if (args.RequireConsistent) await this.#options.state.barrier()
+    const now = this.#answers.get(question)
+    this.#options.metrics.count('consul.rpc.query')
+    if (args.MinQueryIndex === 0 || now.index > args.MinQueryIndex) return now
+    return this.#answers.next(question, args.MinQueryIndex, { timeoutMs: this.waitMs(args.MaxQueryTime), signal })
+  }
+
+  /**
+   * How long a read waits for a change, jitter included.
+   *
+   * @param maxQueryTimeNs - as asked for; 0 for the default
+   */
+  waitMs(maxQueryTimeNs: number): number {
+    const askedMs = cappedWaitMs(maxQueryTimeNs)
+    return askedMs + this.#options.random.float() * askedMs * WAIT_JITTER_FRACTION
+  }
+
+  #question<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): Question<R> {
+    operation.check?.(args)
+    const { state } = this.#options
+    return {
+      key: keyOf(operation, args),
+      operation: operation.name,
+      run: () => state.read((tx) => operation.query(tx, args, this.#readContext)),
+    }
+  }
+
+  #callContext(signal: AbortSignal | undefined): CallContext {
+    const { state, router, ports, clock, log } = this.#options
+    return { ...this.#readContext, state, router, ports, clock, log, signal }
+  }
+}
+
+/** The asked wait in milliseconds: default and cap applied, jitter not. */
+function cappedWaitMs(maxQueryTimeNs: number): number {
+  const askedMs = maxQueryTimeNs / NS_PER_MS
+  return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
+}
+
+function forwardTimeoutMs(args: Partial<QueryOptions>): number {
+  if (!args.MinQueryIndex) return FORWARD_TIMEOUT_MS
+  return cappedWaitMs(args.MaxQueryTime ?? 0) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
+}
+
+const keyFields = new Map<string, readonly string[]>(
+  allOperations.map(({ name, args }) => [name, Object.keys(args.fields).filter((field) => !NOT_IN_KEY.has(field))]),
+)
+
+function keyOf(operation: { readonly name: string }, args: ReadArgs): string {
+  const record: Readonly<Record<string, unknown>> = { ...args }
+  const asked = keyFields.get(operation.name)?.map((field) => record[field])
+  return operation.name + JSON.stringify(asked)
+}
+
+function unknownMethod(method: string): Error {
+  const dot = method.lastIndexOf('.')
+  if (dot === -1) return endpointError('ILL_FORMED_METHOD', { method })
+  return SERVICES.has(method.slice(0, dot))
+    ? endpointError('UNKNOWN_METHOD', { method })
+    : endpointError('UNKNOWN_SERVICE', { method })
+}

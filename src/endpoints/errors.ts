@@ -1,0 +1,59 @@
+/**
+ * Errors of the operations: what a request lacks, where it could not be sent, what is not served.
+ *
+ * Texts that Consul's clients match on stay as they are, byte for byte.
+ */
+import { errorTable } from '#base'
+
+export const endpointError = errorTable({
+  INVALID_REQUEST: { status: 500, message: ({ text }: { text: string }) => text },
+  REMOTE_ERROR: { status: 500, message: ({ text }: { text: string }) => text },
+  NO_PATH_TO_DATACENTER: {
+    status: 500,
+    message: (_: { datacenter: string }) => 'No path to datacenter',
+    hint: ({ datacenter }) => `No server of datacenter "${datacenter}" is known; see "hanse federation status"`,
+  },
+  DATACENTER_UNREACHABLE: {
+    status: 500,
+    message: (_: { datacenter: string; reason?: string }) => 'Remote DC has no server currently reachable',
+    hint: ({ datacenter, reason }) =>
+      `Datacenter "${datacenter}" does not answer${reason === undefined ? '' : `: ${reason}`}; see "hanse federation status"`,
+  },
+  UNKNOWN_SERVICE: {
+    status: 500,
+    message: ({ method }: { method: string }) => `rpc: can't find service ${method}`,
+  },
+  UNKNOWN_METHOD: {
+    status: 500,
+    message: ({ method }: { method: string }) => `rpc: can't find method ${method}`,
+  },
+  ILL_FORMED_METHOD: {
+    status: 500,
+    message: ({ method }: { method: string }) => `rpc: service/method request ill-formed: ${method}`,
+  },
+  NOT_PRIMARY: {
+    status: 500,
+    message: ({ datacenter, primary }: { datacenter: string; primary: string }) =>
+      `Cannot write global data in "${datacenter}": not the primary datacenter, which is "${primary}"`,
+  },
+  SESSIONS_NOT_SERVED: {
+    status: 501,
+    message: ({ operation, key }: { operation: string; key: string }) =>
+      `Cannot ${operation} key "${key}": sessions are not served by this version`,
+    hint: () => 'Use check-and-set ("?cas=") where a lock is not needed',
+  },
+  TOO_MANY_WAITERS: {
+    status: 429,
+    message: ({ operation, limit }: { operation: string; limit: number }) =>
+      `Cannot wait for a change of ${operation}: ${limit} requests wait already and that is the limit`,
+    hint: () => 'Ask again without "index", or use another server',
+  },
+  EVENTS_NOT_SERVED: {
+    status: 500,
+    message: ({ name }: { name: string }) => `Cannot fire event "${name}": this server has no gossip pool`,
+  },
+  REQUEST_CANCELLED: {
+    status: 500,
+    message: ({ operation }: { operation: string }) => `Cannot finish ${operation}: the caller has gone`,
+  },
+})

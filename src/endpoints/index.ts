@@ -1,0 +1,35 @@
+/**
+ * endpoints/: every operation by its wire name, and the one way in for all of them: routing, blocking, consistency,
+ * shared answers.
+ */
+export * as catalog from './catalog.ts'
+export * as coordinate from './coordinate.ts'
+export {
+  type Authorize,
+  type CallOptions,
+  DEFAULT_WAIT_MS,
+  Endpoints,
+  type EndpointsOptions,
+  MAX_WAIT_MS,
+  noAcls,
+} from './endpoints.ts'
+export { endpointError } from './errors.ts'
+export * as federationState from './federation-state.ts'
+export * as health from './health.ts'
+export * as internal from './internal.ts'
+export * as kvs from './kvs.ts'
+export type { LiveAnswer, LiveLimits, WaitOptions } from './live-answers.ts'
+export type {
+  AnyOperation,
+  CallContext,
+  CallOperation,
+  Operation,
+  ReadArgs,
+  ReadContext,
+  ReadOperation,
+  RoutedArgs,
+  Scope,
+} from './operation.ts'
+export { allOperations } from './operations.ts'
+export type { EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
+export * as status from './status.ts'
