@@ -42,7 +42,7 @@ test('append() keeps as many batches and bytes as their limits say', async () =>
   assert.deepEqual(await revisionsAfter(large, 2), [3, 4, 5])
 })
 
-test('fail() tells every subscriber once, close() tells none', () => {
+test('fail() tells every subscriber once, close() tells none', async () => {
   const told: unknown[] = []
   const failing = new ChangeLog(0)
   failing.subscribe(
@@ -52,6 +52,7 @@ test('fail() tells every subscriber once, close() tells none', () => {
   )
   failing.fail('broken')
   failing.fail('again')
+  await Promise.resolve()
   assert.deepEqual(told, ['broken'])
   const closing = new ChangeLog(0)
   const never = () => assert.fail('a closed log spoke')

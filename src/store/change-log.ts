@@ -64,7 +64,7 @@ export class ChangeLog {
     }
     if (after < this.#floor || after > this.#revision) {
       const gone = storeError('STORE_HISTORY_GONE', { after, from: this.#floor, to: this.#revision })
-      queueMicrotask(() => this.#lose(subscriber, gone))
+      this.#lose(subscriber, gone)
       return unsubscribe
     }
     for (const batch of [...this.#kept]) {
@@ -82,8 +82,9 @@ export class ChangeLog {
     }
   }
 
+  /** Told in a turn of its own: what one subscriber then throws must not look like a failure of the writer. */
   #lose(subscriber: Subscriber, error: unknown): void {
-    if (this.#subscribers.delete(subscriber)) subscriber.onLost(error)
+    if (this.#subscribers.delete(subscriber)) queueMicrotask(() => subscriber.onLost(error))
   }
 
   /** Tells every subscriber that nothing more will come, because the engine failed. */

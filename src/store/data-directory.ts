@@ -49,6 +49,14 @@ function readOwner(file: string): string {
   }
 }
 
+function writeOwner(file: string): void {
+  try {
+    writeFileSync(file, `${pid}\n`, { mode: 0o600 })
+  } catch {
+    // A courtesy to who comes next: a full disk that can still be read must open without it.
+  }
+}
+
 /**
  * Makes the directory where it is missing and takes it for this process.
  *
@@ -62,7 +70,7 @@ export function claimDirectory(directory: string): DataDirectory {
   claimed.add(place)
   return {
     path,
-    nameOwner: () => writeFileSync(ownerFile, `${pid}\n`, { mode: 0o600 }),
+    nameOwner: () => writeOwner(ownerFile),
     owner: () => readOwner(ownerFile),
     release: (held) => {
       if (held) rmSync(ownerFile, { force: true })

@@ -30,7 +30,12 @@ export class SqliteChannel {
 
   private constructor(options: ThreadOptions) {
     this.#place = options.path ?? ':memory:'
-    this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData: options, name: 'store' })
+    this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), {
+      workerData: options,
+      name: 'store',
+      // Its own: what the process was started with (--eval, --inspect) is not meant for this thread.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
     this.#worker.on('message', (reply: Reply) => this.#settle((waiting) => waiting.resolve(reply)))
     this.#worker.on('error', (error) => this.#die(messageOf(error)))
     this.#exited = new Promise((resolve) => {
