@@ -4,7 +4,7 @@
  * A dial error always says the address, the name it was for (SNI) and which step failed, because those three tell a
  * wrong gateway from a wrong certificate. Remote errors (RPC_REMOTE) carry the other side's text byte for byte.
  */
-import { errorTable } from '#base'
+import { type ErrorRow, errorTable, HanseError } from '#base'
 
 interface Dial extends Record<string, string | number> {
   /** "10.0.0.1:8443" */
@@ -14,6 +14,11 @@ interface Dial extends Record<string, string | number> {
 }
 
 const to = ({ address, servername }: Dial) => `"${address}"${servername === '' ? '' : ` for "${servername}"`}`
+
+const REMOTE_ROW: ErrorRow<{ text: string; method: string; target: string }> = {
+  status: 500,
+  message: ({ text }) => text,
+}
 
 export const netError = errorTable({
   DIAL_REFUSED: {
@@ -135,10 +140,7 @@ export const netError = errorTable({
     status: 400,
     message: ({ reason }: { reason: string }) => `rpc: cannot decode message: ${reason}`,
   },
-  RPC_REMOTE: {
-    status: 500,
-    message: ({ text }: { text: string; method: string; target: string }) => text,
-  },
+  RPC_REMOTE: REMOTE_ROW,
   RPC_TIMEOUT: {
     status: 500,
     message: ({ method, target, timeoutMs }: { method: string; target: string; timeoutMs: number }) =>
@@ -153,6 +155,10 @@ export const netError = errorTable({
     status: 500,
     message: ({ method, target }: { method: string; target: string }) =>
       `cannot call "${method}" on "${target}": given up by the caller`,
+  },
+  RPC_CLIENT_GONE: {
+    status: 500,
+    message: ({ client }: { client: string }) => `call of "${client}" cancelled: the client is gone`,
   },
   RPC_POOL_FULL: {
     status: 429,
@@ -173,3 +179,20 @@ export const netError = errorTable({
     message: ({ reason }: { reason: string }) => `cannot read TLS client hello: ${reason}`,
   },
 })
+
+/** The other side's own error. The message is its text byte for byte, because clients match on it. */
+export class RpcRemoteError extends HanseError {
+  constructor(text: string, method: string, target: string) {
+    super('RPC_REMOTE', { status: REMOTE_ROW.status, message: () => text }, { text, method, target })
+    this.name = 'RpcRemoteError'
+  }
+}
+
+/** Thrown by a handler for a method that nobody serves; the stream is closed after the answer. */
+export class UnknownMethodError extends Error {
+  /** @param missing - whether the service is unknown or only the method of a known service */
+  constructor(method: string, missing: 'service' | 'method') {
+    super(`rpc: can't find ${missing} ${method}`)
+    this.name = 'UnknownMethodError'
+  }
+}

@@ -159,7 +159,7 @@ function fatal(out: YamuxEffect[], reason: string): void {
   out.push({ type: 'fatal', error: netError('YAMUX_PROTOCOL', { reason }) })
 }
 
-function onHeader(state: YamuxState, header: FrameHeader, nowMs: number, out: YamuxEffect[]): void {
+function onHeader(state: YamuxState, header: FrameHeader, nowMs: number, out: YamuxEffect[]) {
   if (header.type === FRAME.ping) return onPing(state, header, nowMs, out)
   if (header.type === FRAME.goAway) return onGoAway(state, header, out)
   if (header.stream === 0) return fatal(out, 'data on stream 0')
@@ -217,14 +217,14 @@ function onPayload(
   state: YamuxState,
   { header, piece, last }: { header: FrameHeader; piece: Buffer; last: boolean },
   out: YamuxEffect[],
-): void {
+) {
   const stream = state.streams.get(header.stream)
   if (!stream) return
   out.push({ type: 'data', stream: header.stream, bytes: piece })
   if (last && (header.flags & FLAG.fin) !== 0) onRemoteFin(state, header.stream, stream, out)
 }
 
-function onRemoteFin(state: YamuxState, id: number, stream: StreamState, out: YamuxEffect[]): void {
+function onRemoteFin(state: YamuxState, id: number, stream: StreamState, out: YamuxEffect[]) {
   if (stream.finReceived) return
   stream.finReceived = true
   out.push({ type: 'remoteEnd', stream: id })
@@ -237,7 +237,7 @@ function finishIfDone(state: YamuxState, id: number, stream: StreamState, out: Y
   out.push({ type: 'finished', stream: id })
 }
 
-function onPing(state: YamuxState, header: FrameHeader, nowMs: number, out: YamuxEffect[]): void {
+function onPing(state: YamuxState, header: FrameHeader, nowMs: number, out: YamuxEffect[]) {
   if ((header.flags & FLAG.syn) !== 0) {
     out.push(control(FRAME.ping, FLAG.ack, 0, header.length))
   } else if ((header.flags & FLAG.ack) !== 0 && state.ping?.id === header.length) {
@@ -246,7 +246,7 @@ function onPing(state: YamuxState, header: FrameHeader, nowMs: number, out: Yamu
   }
 }
 
-function onGoAway(state: YamuxState, header: FrameHeader, out: YamuxEffect[]): void {
+function onGoAway(state: YamuxState, header: FrameHeader, out: YamuxEffect[]) {
   if (header.length !== GO_AWAY.normal) {
     const reason = header.length === GO_AWAY.protocolError ? 'a protocol error' : `error ${header.length}`
     return fatal(out, `the other side reports ${reason}`)
@@ -255,7 +255,7 @@ function onGoAway(state: YamuxState, header: FrameHeader, out: YamuxEffect[]): v
   out.push({ type: 'remoteGoAway', code: header.length })
 }
 
-function onOpen(state: YamuxState, nowMs: number, out: YamuxEffect[]): void {
+function onOpen(state: YamuxState, nowMs: number, out: YamuxEffect[]) {
   const refuse = (error: HanseError) => out.push({ type: 'openRefused', error })
   if (state.remoteGoAway) return void refuse(netError('YAMUX_GO_AWAY', { by: 'remote' }))
   if (state.localGoAway || state.nextId > MAX_STREAM_ID) return void refuse(netError('YAMUX_GO_AWAY', { by: 'this' }))
@@ -268,7 +268,7 @@ function onOpen(state: YamuxState, nowMs: number, out: YamuxEffect[]): void {
   out.push(control(FRAME.windowUpdate, FLAG.syn, id), { type: 'opened', stream: id })
 }
 
-function onWrite(state: YamuxState, id: number, bytes: Buffer, out: YamuxEffect[]): void {
+function onWrite(state: YamuxState, id: number, bytes: Buffer, out: YamuxEffect[]) {
   const stream = state.streams.get(id)
   if (!stream || stream.ending) return
   stream.pending = bytes
@@ -290,7 +290,7 @@ function flush(id: number, stream: StreamState, out: YamuxEffect[]): void {
 }
 
 /** Grants the sender more when at least half of the window was read. */
-function onConsumed(state: YamuxState, id: number, bytes: number, out: YamuxEffect[]): void {
+function onConsumed(state: YamuxState, id: number, bytes: number, out: YamuxEffect[]) {
   const stream = state.streams.get(id)
   if (!stream) return
   stream.consumed += bytes
@@ -301,7 +301,7 @@ function onConsumed(state: YamuxState, id: number, bytes: number, out: YamuxEffe
 }
 
 /** The driver ends a stream only after its last write was reported as written. */
-function onEnd(state: YamuxState, id: number, out: YamuxEffect[]): void {
+function onEnd(state: YamuxState, id: number, out: YamuxEffect[]) {
   const stream = state.streams.get(id)
   if (!stream || stream.finSent) return
   stream.ending = true
@@ -310,7 +310,7 @@ function onEnd(state: YamuxState, id: number, out: YamuxEffect[]): void {
   finishIfDone(state, id, stream, out)
 }
 
-function onKeepAlive(state: YamuxState, nowMs: number, out: YamuxEffect[]): void {
+function onKeepAlive(state: YamuxState, nowMs: number, out: YamuxEffect[]) {
   if (state.ping && nowMs - state.ping.sentAtMs >= KEEPALIVE_TIMEOUT_MS) {
     out.push({ type: 'fatal', error: netError('YAMUX_KEEPALIVE', { timeoutMs: KEEPALIVE_TIMEOUT_MS }) })
     return

@@ -184,7 +184,7 @@ export class YamuxSession {
     for (const effect of stepYamux(this.#state, input, this.clock.nowMs())) this.#apply(effect)
   }
 
-  #apply(effect: YamuxEffect): void {
+  #apply(effect: YamuxEffect) {
     switch (effect.type) {
       case 'send':
         return this.#send(effect.header, effect.payload)
@@ -304,7 +304,7 @@ export class YamuxSession {
     })
   }
 
-  writeStream(id: number, bytes: Buffer, done: (error?: Error | null) => void): void {
+  writeStream(id: number, bytes: Buffer, done: (error?: Error | null) => void) {
     if (this.#closed) return done(netError('YAMUX_SHUTDOWN', { reason: 'closed' }))
     this.#writeDone.set(id, done)
     if (this.#connection.writableNeedDrain) this.#waitingWrites.push({ id, bytes })
@@ -321,7 +321,7 @@ export class YamuxSession {
 
   resetStream(id: number): void {
     this.#streams.delete(id)
-    this.#writeDone.delete(id)
+    this.#settleWrite(id, netError('YAMUX_RESET', { stream: id }))
     this.#waitingWrites = this.#waitingWrites.filter((write) => write.id !== id)
     this.#step({ type: 'reset', stream: id })
   }
