@@ -6,18 +6,10 @@
  *
  * Source: the public description of Consul's filter language; error texts as recorded.
  */
-import { errorTable } from '#base'
+import { filterError } from './bexpr-errors.ts'
 import { type FilterNode, type FilterOperator, FilterProblem, parseFilter } from './bexpr-parse.ts'
 import { compileRegex } from './bexpr-regex.ts'
 import { RegexProblem } from './bexpr-regex-parse.ts'
-
-export const filterError = errorTable({
-  /** 500, not 400: what Consul's clients get. `problem` alone for other frames (`Filter for subset "v1" …`). */
-  FILTER_INVALID: {
-    status: 500,
-    message: (facts: { problem: string }) => `Failed to create boolean expression evaluator: ${facts.problem}`,
-  },
-})
 
 /**
  * The shape of one field. `number` is a whole number; `list` a list of strings; `map` from any key to a string;

@@ -4,7 +4,7 @@
  *
  * For the few bodies that no schema type describes. Shapes are told with `JsonFields`; values are checked, not changed.
  */
-import { goJsonError } from './go-json.ts'
+import { goJsonError } from './go-json-errors.ts'
 import type { JsonObject, JsonValue } from './go-json-reader.ts'
 
 /** `any` takes everything; a list holds one kind; an object nests. */

@@ -5,17 +5,13 @@
  * (keys sorted), members that are `undefined` are left out. Reading: errors carry Go's words. The codec that knows
  * types is derived from the schema; this file is below it.
  */
-import { errorTable } from '#base'
+import { goJsonError } from './go-json-errors.ts'
 import { JsonProblem, type JsonValue, readJson } from './go-json-reader.ts'
 import { MAX_TEXT_CHARACTERS, type TextSource } from './hcl.ts'
 import { textError } from './hcl-errors.ts'
 import { positionAt, type TextValue } from './hcl-positions.ts'
 
-export const goJsonError = errorTable({
-  /** `problem` is Go's text; callers put their own frame before it (`Request decode failed: …`). */
-  JSON_DECODE: { status: 400, message: (facts: { problem: string }) => facts.problem },
-  JSON_ENCODE: { status: 500, message: (facts: { value: string }) => `json: unsupported value: ${facts.value}` },
-})
+export { goJsonError }
 
 export interface GoJsonOptions {
   /** Indent of one level, for `?pretty` (four spaces) and the CLI; compact without it. */
