@@ -12,6 +12,8 @@ import { netError } from './errors.ts'
 /** Longest hello read, records and all. Real ones have 0.3 to 2 KiB. */
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024
 
+/** Real hellos come in one record; some clients split them into a few. */
+const MAX_RECORDS = 64
 const RECORD_HEADER_BYTES = 5
 const HANDSHAKE_HEADER_BYTES = 4
 const TYPE = { handshakeRecord: 22, clientHello: 1, serverName: 0, alpn: 16, hostName: 0 } as const
@@ -43,29 +45,31 @@ export function parseClientHello(bytes: Buffer): ClientHello {
   return { complete: false }
 }
 
-/** The handshake bytes inside the records that are there, the last one possibly cut. */
+/**
+ * The handshake bytes inside the records that are there, the last one possibly cut. Records behind the hello are none
+ * of our business and are not looked at.
+ */
 function joinRecords(bytes: Buffer): Buffer {
-  const parts: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
+  let handshake = Buffer.alloc(0)
+  let records = 0
+  for (let at = 0; at < bytes.length; records++) {
     if (bytes[at] !== TYPE.handshakeRecord) invalid('it does not begin with a TLS handshake record')
     if ((bytes[at + 1] ?? 3) !== 3) invalid('it is not of TLS version 1.x')
+    if (records >= MAX_RECORDS) invalid(`it is split over more than ${MAX_RECORDS} records`)
     if (at + RECORD_HEADER_BYTES > bytes.length) break
     const length = bytes.readUInt16BE(at + 3)
     if (length === 0 || length > MAX_CLIENT_HELLO_BYTES) invalid(`it has a TLS record of ${length} bytes`)
-    parts.push(bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length))
+    const content = bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length)
+    handshake = records === 0 ? content : Buffer.concat([handshake, content])
+    if (helloComplete(handshake)) break
     at += RECORD_HEADER_BYTES + length
-    if (helloComplete(parts)) break
   }
-  const [only, ...more] = parts
-  return only && more.length === 0 ? only : Buffer.concat(parts)
+  return handshake
 }
 
-/** Whether the parts hold the whole hello; what follows it in the stream is none of our business. */
-function helloComplete(parts: readonly Buffer[]): boolean {
-  const head = Buffer.concat(parts.slice(0, HANDSHAKE_HEADER_BYTES)).subarray(0, HANDSHAKE_HEADER_BYTES)
-  if (head.length < HANDSHAKE_HEADER_BYTES) return false
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-  return bytes >= HANDSHAKE_HEADER_BYTES + head.readUIntBE(1, 3)
+function helloComplete(handshake: Buffer): boolean {
+  if (handshake.length < HANDSHAKE_HEADER_BYTES) return false
+  return handshake.length >= HANDSHAKE_HEADER_BYTES + handshake.readUIntBE(1, 3)
 }
 
 /** Takes vectors with a length in front off the bytes; a length beyond the end is invalid. */

@@ -1,6 +1,49 @@
 /**
- * net/: where sockets end. TLS by SNI and ALPN, yamux sessions, RPC calls, WAN packets, the port that tells protocols apart.
+ * net/: where sockets end. TLS by SNI and ALPN, yamux sessions, RPC calls, WAN packets, and the port that tells
+ * protocols apart.
  */
-export { netError } from './errors.ts'
+export { type ClientHello, MAX_CLIENT_HELLO_BYTES, parseClientHello } from './client-hello.ts'
+export {
+  addressText,
+  DIAL_TIMEOUT_MS,
+  type DialOptions,
+  type DialTlsOptions,
+  dialTcp,
+  dialTls,
+  type TlsIdentity,
+  tlsRejection,
+} from './dial.ts'
+export { netError, RpcRemoteError, UnknownMethodError } from './errors.ts'
+export { LimitedLog } from './limited-log.ts'
+export {
+  encodePacketFrame,
+  MAX_PACKET_BYTES,
+  PACKET_ALPN,
+  PACKET_IDLE_MS,
+  PacketFrameDecoder,
+  type PacketReceiverOptions,
+  receivePackets,
+} from './packets.ts'
+export { MAX_RPC_BODY_BYTES } from './rpc-framing.ts'
+export {
+  type PoolCall,
+  RPC_MULTI_ALPN,
+  RPC_POOL_LIMITS,
+  RpcConnectionPool,
+  type RpcDial,
+  type RpcPoolLimits,
+  type RpcPoolOptions,
+  type RpcTarget,
+} from './rpc-pool.ts'
+export { type RpcCall, type RpcHandler, type RpcRemote, type RpcServerOptions, serveRpcStream } from './rpc-server.ts'
+export {
+  type ConnectionInfo,
+  FIRST_BYTE,
+  SERVER_PORT_LIMITS,
+  ServerPort,
+  type ServerPortHandlers,
+  type ServerPortLimits,
+  type ServerPortOptions,
+} from './server-port.ts'
 export { YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
 export type { YamuxStream } from './yamux-stream.ts'

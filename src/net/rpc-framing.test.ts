@@ -70,8 +70,8 @@ test('ValueScanner agrees with MsgpackReader on every kind of value', () => {
     'e0',
     'cc01',
     'cd0102',
-    'd3' + '00'.repeat(8),
-    'cb' + '00'.repeat(8),
+    `d3${'00'.repeat(8)}`,
+    `cb${'00'.repeat(8)}`,
     'a3616263',
     'da000161',
   ]

@@ -1,0 +1,322 @@
+/**
+ * The server port: one address on which RPC, gossip from other datacenters, snapshots and gRPC arrive, told apart by the
+ * first byte, or inside TLS by ALPN.
+ *
+ * What is refused is closed and counted, and its reason logged (not more often than strangers may cause). What is
+ * accepted is handed to a handler as a stream; what the bytes on it mean is the handler's business.
+ *
+ * Source: RPC wire notes §1 and §2.
+ */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import {
+  type Clock,
+  codeOf,
+  formatHostPort,
+  type Logger,
+  type Metrics,
+  messageOf,
+  silentLogger,
+  systemClock,
+} from '#base'
+import type { TlsIdentity } from './dial.ts'
+import { netError } from './errors.ts'
+import { LimitedLog } from './limited-log.ts'
+import type { RpcRemote } from './rpc-server.ts'
+import { YamuxSession } from './yamux-session.ts'
+
+/** First bytes, by what follows them. */
+export const FIRST_BYTE = { rpc: 0, tls: 3, multiplex: 4, snapshot: 5, grpc: 8, firstNativeTls: 10 } as const
+
+type Protocol = 'rpc' | 'multiplex' | 'snapshot' | 'grpc' | 'packets' | 'gossipStream'
+
+const PROTOCOL_OF_BYTE = new Map<number, Protocol>([
+  [FIRST_BYTE.rpc, 'rpc'],
+  [FIRST_BYTE.multiplex, 'multiplex'],
+  [FIRST_BYTE.snapshot, 'snapshot'],
+  [FIRST_BYTE.grpc, 'grpc'],
+])
+
+const PROTOCOL_OF_ALPN = new Map<string, Protocol>([
+  ['consul/rpc-multi', 'multiplex'],
+  ['consul/rpc-single', 'rpc'],
+  ['consul/rpc-snapshot', 'snapshot'],
+  ['consul/rpc-grpc', 'grpc'],
+  ['consul/wan-gossip/packet', 'packets'],
+  ['consul/wan-gossip/stream', 'gossipStream'],
+])
+
+/** Who is connected and how. */
+export interface ConnectionInfo {
+  readonly remote: RpcRemote
+  readonly tls: boolean
+  readonly alpn: string | undefined
+  /** Names of the client's certificate as "DNS:…, URI:…"; undefined without one. Verified when TLS demands one. */
+  readonly peerNames: string | undefined
+}
+
+/** Each gets a stream of its own and has to end it. A handler that is missing refuses its protocol. */
+export interface ServerPortHandlers {
+  /** Calls one after another: one stream of a multiplexed connection, or a whole connection. */
+  rpc(stream: Duplex, info: ConnectionInfo): void
+  packets?(stream: Duplex, info: ConnectionInfo): void
+  gossipStream?(stream: Duplex, info: ConnectionInfo): void
+  snapshot?(stream: Duplex, info: ConnectionInfo): void
+  grpc?(stream: Duplex, info: ConnectionInfo): void
+}
+
+export interface ServerPortLimits {
+  readonly connections: number
+  readonly connectionsPerIp: number
+  /** For the first byte, and again for the handshake and for the byte inside it. */
+  readonly handshakeTimeoutMs: number
+}
+
+export const SERVER_PORT_LIMITS: ServerPortLimits = {
+  connections: 4096,
+  connectionsPerIp: 100,
+  handshakeTimeoutMs: 5000,
+}
+
+export interface ServerPortOptions {
+  readonly host: string
+  readonly port: number
+  /** The setting that chose the port, for errors. */
+  readonly setting?: string
+  /** Asked for every TLS connection, so that a reload needs no restart; undefined: no TLS here. */
+  readonly identity: () => TlsIdentity | undefined
+  /** Refuses everything that is not mutual TLS. */
+  readonly verifyIncoming: boolean
+  readonly handlers: ServerPortHandlers
+  readonly limits?: Partial<ServerPortLimits>
+  readonly clock?: Clock
+  readonly log?: Logger
+  readonly metrics?: Metrics
+}
+
+interface TlsServers {
+  readonly identity: TlsIdentity
+  /** TLS from the first byte: the client's certificate is always demanded. */
+  readonly native: TlsServer
+  /** TLS after byte 3. */
+  readonly inner: TlsServer
+}
+
+export class ServerPort {
+  readonly #options: ServerPortOptions
+  readonly #limits: ServerPortLimits
+  readonly #clock: Clock
+  readonly #log: LimitedLog
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #sessions = new Set<YamuxSession>()
+  readonly #perIp = new Map<string, number>()
+  #tls: TlsServers | undefined
+
+  constructor(options: ServerPortOptions) {
+    this.#options = options
+    this.#limits = { ...SERVER_PORT_LIMITS, ...options.limits }
+    this.#clock = options.clock ?? systemClock
+    this.#log = new LimitedLog(options.log ?? silentLogger, this.#clock)
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#accept(socket),
+    )
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @throws LISTEN_IN_USE, LISTEN_FAILED
+   */
+  async listen(): Promise<void> {
+    const { host, port, setting = 'ports.server' } = this.#options
+    this.#server.listen({ host, port })
+    try {
+      await once(this.#server, 'listening')
+    } catch (error) {
+      const address = formatHostPort(host, port)
+      if (codeOf(error) === 'EADDRINUSE') throw netError('LISTEN_IN_USE', { address, setting }, error)
+      throw netError('LISTEN_FAILED', { address, setting, reason: messageOf(error) }, error)
+    }
+    this.#server.on('error', (error) => this.#log.warn('accept', 'cannot accept connection', { error: error.message }))
+  }
+
+  /** Where it listens, with the port that the system chose for 0. */
+  get address(): { readonly host: string; readonly port: number } {
+    const address = this.#server.address() as AddressInfo | null
+    return { host: address?.address ?? this.#options.host, port: address?.port ?? this.#options.port }
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size
+  }
+
+  /** Stops listening, says good-bye on multiplexed connections and closes all. */
+  async close(): Promise<void> {
+    const closed = this.#server.listening ? once(this.#server, 'close') : undefined
+    this.#server.close()
+    for (const session of this.#sessions) session.close()
+    for (const socket of this.#sockets) socket.destroySoon()
+    const cut = this.#clock.after(1000, () => {
+      for (const socket of this.#sockets) socket.destroy()
+    })
+    await closed
+    cut.cancel()
+  }
+
+  #accept(socket: Socket): void {
+    const ip = socket.remoteAddress ?? ''
+    const count = (this.#perIp.get(ip) ?? 0) + 1
+    socket.on('error', () => {})
+    if (count > this.#limits.connectionsPerIp) return this.#refuse(socket, 'too many connections of this address')
+    if (this.#sockets.size >= this.#limits.connections) return this.#refuse(socket, 'too many connections')
+    this.#perIp.set(ip, count)
+    this.#sockets.add(socket)
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      const left = (this.#perIp.get(ip) ?? 1) - 1
+      if (left === 0) this.#perIp.delete(ip)
+      else this.#perIp.set(ip, left)
+    })
+    this.#firstByte(socket, (byte) => this.#onFirstByte(socket, byte))
+  }
+
+  /** Takes one byte off the stream, within the deadline. */
+  #firstByte(stream: Socket, then: (byte: number) => void): void {
+    const stop = () => {
+      timer.cancel()
+      stream.removeListener('readable', onReadable)
+      stream.removeListener('end', onEnd)
+      stream.removeListener('close', stop)
+    }
+    const onReadable = () => {
+      const byte: Buffer | null = stream.read(1)
+      if (byte === null) return
+      stop()
+      then(byte[0] ?? 0)
+    }
+    // A connection that closes without a word is a probe of the port: nothing to report.
+    const onEnd = () => {
+      stop()
+      stream.destroy()
+    }
+    const timer = this.#clock.after(this.#limits.handshakeTimeoutMs, () => {
+      stop()
+      this.#refuse(stream, 'no first byte in time')
+    })
+    stream.on('readable', onReadable)
+    stream.on('end', onEnd)
+    stream.on('close', stop)
+  }
+
+  #onFirstByte(socket: Socket, byte: number) {
+    const native = byte >= FIRST_BYTE.firstNativeTls
+    if (native || byte === FIRST_BYTE.tls) {
+      const servers = this.#tlsServers()
+      if (!servers) return this.#refuse(socket, 'TLS is not configured')
+      if (native) socket.unshift(Buffer.from([byte]))
+      const server = native ? servers.native : servers.inner
+      return void server.emit('connection', socket)
+    }
+    if (this.#options.verifyIncoming) return this.#refuse(socket, 'not TLS, and verify_incoming is on')
+    this.#byByte(socket, byte, infoOf(socket))
+  }
+
+  #byByte(stream: Socket, byte: number, info: ConnectionInfo) {
+    const protocol = PROTOCOL_OF_BYTE.get(byte)
+    if (!protocol) return this.#refuse(stream, `first byte ${byte} is not served`)
+    this.#serve(stream, protocol, info)
+  }
+
+  #serve(stream: Socket, protocol: Protocol, info: ConnectionInfo) {
+    const { handlers, metrics } = this.#options
+    if (protocol === 'multiplex') {
+      metrics?.count('hanse.server_port.accepted', 1, { protocol })
+      return this.#multiplex(stream, info)
+    }
+    const handler = handlers[protocol]
+    if (!handler) return this.#refuse(stream, `${protocol} is not served`)
+    metrics?.count('hanse.server_port.accepted', 1, { protocol })
+    handler.call(handlers, stream, info)
+  }
+
+  #multiplex(stream: Socket, info: ConnectionInfo): void {
+    const session: YamuxSession = new YamuxSession(stream, {
+      role: 'server',
+      clock: this.#clock,
+      onStream: (each) => this.#options.handlers.rpc(each, info),
+      onClose: () => this.#sessions.delete(session),
+    })
+    this.#sessions.add(session)
+  }
+
+  #refuse(socket: Socket, reason: string, detail = ''): void {
+    this.#options.metrics?.count('hanse.server_port.refused', 1, { reason })
+    const from = formatHostPort(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)
+    this.#log.warn(reason, 'connection refused', { from, reason, ...(detail === '' ? {} : { detail }) })
+    socket.destroy()
+  }
+
+  #tlsServers(): TlsServers | undefined {
+    const identity = this.#options.identity()
+    if (!identity) return undefined
+    if (this.#tls?.identity === identity) return this.#tls
+    try {
+      this.#tls = {
+        identity,
+        native: this.#tlsServer(identity, true, (socket) => this.#onNative(socket)),
+        inner: this.#tlsServer(identity, this.#options.verifyIncoming, (socket) => this.#onInner(socket)),
+      }
+    } catch (error) {
+      // The last good identity goes on serving; without one there is no TLS.
+      this.#log.warn('identity', 'cannot use certificate, key or CA', { error: messageOf(error) })
+    }
+    return this.#tls
+  }
+
+  #tlsServer(identity: TlsIdentity, mutual: boolean, onSecure: (socket: TLSSocket) => void): TlsServer {
+    const server = createTlsServer({
+      ca: identity.caPem,
+      cert: identity.certPem,
+      key: identity.keyPem,
+      requestCert: true,
+      rejectUnauthorized: mutual,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: [...PROTOCOL_OF_ALPN.keys()],
+      handshakeTimeout: this.#limits.handshakeTimeoutMs,
+    })
+    server.on('secureConnection', onSecure)
+    server.on('tlsClientError', (error, socket) => {
+      socket.on('error', () => {})
+      const foreign = socket.authorizationError
+      const reason = foreign ? 'client certificate not accepted' : 'TLS handshake failed'
+      this.#refuse(socket, reason, foreign ? String(foreign) : messageOf(error))
+    })
+    return server
+  }
+
+  #onNative(socket: TLSSocket) {
+    socket.on('error', () => {})
+    const alpn = socket.alpnProtocol
+    if (!alpn) return this.#refuse(socket, 'TLS without ALPN')
+    const protocol = PROTOCOL_OF_ALPN.get(alpn)
+    if (!protocol) return this.#refuse(socket, `ALPN ${alpn} is not served`)
+    this.#serve(socket, protocol, infoOf(socket, socket))
+  }
+
+  #onInner(socket: TLSSocket): void {
+    socket.on('error', () => {})
+    this.#firstByte(socket, (byte) => this.#byByte(socket, byte, infoOf(socket, socket)))
+  }
+}
+
+function infoOf(socket: Socket, tls?: TLSSocket): ConnectionInfo {
+  return {
+    remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 },
+    tls: tls !== undefined,
+    alpn: tls?.alpnProtocol || undefined,
+    peerNames: tls?.getPeerCertificate().subjectaltname,
+  }
+}
