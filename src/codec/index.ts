@@ -1,7 +1,17 @@
 /**
  * codec/: bytes ⇄ values. The msgpack dialect of the wire, schemas, shapes, LZW, certificates, HCL, filters. Pure.
  */
+export {
+  checkFilterSyntax,
+  compileFilter,
+  type Filter,
+  type FilterField,
+  type FilterFields,
+  filterError,
+} from './bexpr.ts'
 export { codecError } from './errors.ts'
+export { type GoJsonOptions, goJson, goJsonError, goString, parseGoJson, parseJson } from './go-json.ts'
+export type { JsonObject, JsonValue } from './go-json-reader.ts'
 export { compressLzw, decompressLzw } from './lzw.ts'
 export { MAX_DEPTH, MsgpackReader, type MsgpackValue, MsgpackWriter, writeValue } from './msgpack.ts'
 export {

@@ -1,0 +1,233 @@
+/**
+ * A read, planned once per URL: the operation, its arguments, and how its reply looks in HTTP.
+ *
+ * As long as nothing that the answer read has changed, serving it again is one check and the same bytes. Blocking reads
+ * wait on the shared answer. What cannot be shared (another datacenter, a consistent read) is called each time.
+ */
+import type { Random } from '#base'
+import type { QueryMeta, QueryOptions } from '#codec'
+import type { Endpoints, LiveAnswer, ReadOperation } from '#endpoints'
+import {
+  type Answer,
+  API_HEADERS,
+  errorAnswer,
+  GZIP_MIN_BYTES,
+  gzipBytes,
+  gzipHeaders,
+  type HeaderList,
+} from './answer.ts'
+import { jsonBytes } from './json-bytes.ts'
+
+type ReadArgs = QueryOptions & { readonly Datacenter: string }
+
+/** How a reply looks: a JSON value, other bytes, or a bare status. */
+export type Presented =
+  | { readonly kind: 'json'; readonly value: () => unknown }
+  | { readonly kind: 'bytes'; readonly headers: HeaderList; readonly body: Buffer }
+  | { readonly kind: 'bare'; readonly status: number; readonly meta: boolean }
+
+export const asJson = (value: () => unknown): Presented => ({ kind: 'json', value })
+
+/** What routes say of a read, besides operation and arguments. */
+export interface ReadTraits {
+  /** Errors of the operation carry index 1 and no known leader, as recorded for the catalog. */
+  readonly metaOnError?: boolean
+  /** `X-Consul-Effective-Consistency` is shown. */
+  readonly showsConsistency?: boolean
+  /** Index, leader and contact are shown; not by the few reads that have no index. */
+  readonly showsMeta?: boolean
+}
+
+/** What a plan is served with. */
+export interface PlanPorts {
+  readonly endpoints: Endpoints
+  readonly random: Random
+}
+
+/** Who waits: gives a signal that ends with the caller, made only when needed. */
+export interface Caller {
+  readonly signal: AbortSignal
+}
+
+export interface ReadPlan {
+  /** The answer, at once where it is known. Never rejects: errors are answers. */
+  serve(gzip: boolean, caller: Caller): Answer | Promise<Answer>
+  /** Bytes of body that the plan holds. */
+  readonly heldBytes: number
+}
+
+export const DEFAULT_WAIT_MS = 300_000
+export const MAX_WAIT_MS = 600_000
+const JITTER_PARTS = 16
+const NS_PER_MS = 1_000_000
+const ERROR_META: HeaderList = [
+  'X-Consul-Index',
+  '1',
+  'X-Consul-Knownleader',
+  'false',
+  'X-Consul-Lastcontact',
+  '0',
+  'X-Consul-Query-Backend',
+  'blocking-query',
+]
+
+interface Prepared<R> {
+  readonly live: LiveAnswer<R>
+  readonly plain: Answer
+  zipped: Answer | undefined
+}
+
+export interface ReadPlanOptions<A, R> extends ReadTraits {
+  readonly ports: PlanPorts
+  readonly operation: ReadOperation<A & ReadArgs, R & QueryMeta>
+  readonly args: A & ReadArgs
+  readonly pretty: boolean
+  /** Tells apart routes that show one reply in different ways. */
+  readonly format: string
+  readonly present: (reply: R & QueryMeta) => Presented
+}
+
+export function readPlan<A, R>(options: ReadPlanOptions<A, R>): ReadPlan {
+  return new Plan(options)
+}
+
+class Plan<A, R> implements ReadPlan {
+  readonly #options: ReadPlanOptions<A, R>
+  readonly #consistency: HeaderList
+  readonly #minIndex: number
+  readonly #cached: boolean
+  #prepared: Prepared<R & QueryMeta> | undefined
+
+  constructor(options: ReadPlanOptions<A, R>) {
+    this.#options = options
+    const { args } = options
+    const level = args.RequireConsistent ? 'consistent' : args.AllowStale ? 'stale' : 'leader'
+    this.#consistency = options.showsConsistency ? ['X-Consul-Effective-Consistency', level] : []
+    this.#minIndex = args.MinQueryIndex
+    this.#cached = args.UseCache
+  }
+
+  get heldBytes(): number {
+    return (this.#prepared?.plain.body.length ?? 0) + (this.#prepared?.zipped?.body.length ?? 0)
+  }
+
+  serve(gzip: boolean, caller: Caller): Answer | Promise<Answer> {
+    const prepared = this.#prepared
+    if (
+      prepared !== undefined &&
+      !prepared.live.fired &&
+      (this.#minIndex === 0 || prepared.live.index > this.#minIndex)
+    ) {
+      return this.#answer(prepared, gzip, true)
+    }
+    this.#prepared = undefined
+    return this.#fresh(gzip, caller)
+  }
+
+  #fresh(gzip: boolean, caller: Caller): Answer | Promise<Answer> {
+    const { ports, operation, args } = this.#options
+    try {
+      const live = ports.endpoints.live(operation, args)
+      if (live === undefined) return this.#call(gzip, caller)
+      if (this.#minIndex === 0 || live.index > this.#minIndex) return this.#answer(this.#prepare(live), gzip, false)
+      return this.#wait(live, gzip, caller)
+    } catch (thrown) {
+      return this.#error(thrown)
+    }
+  }
+
+  async #wait(live: LiveAnswer<R & QueryMeta>, gzip: boolean, caller: Caller): Promise<Answer> {
+    try {
+      const next = await live.next(this.#minIndex, { timeoutMs: this.#waitMs(), signal: caller.signal })
+      const held = this.#prepared
+      return this.#answer(held?.live === next ? held : this.#prepare(next), gzip, false)
+    } catch (thrown) {
+      return this.#error(thrown)
+    }
+  }
+
+  async #call(gzip: boolean, caller: Caller): Promise<Answer> {
+    const { ports, operation, args, present, pretty } = this.#options
+    try {
+      const reply = await ports.endpoints.call(operation, args, { signal: caller.signal })
+      const presented = present(reply)
+      const body = presented.kind === 'json' ? jsonBytes(presented.value(), pretty) : undefined
+      const answer = this.#compose(presented, reply, body)
+      return gzip && answer.body.length >= GZIP_MIN_BYTES
+        ? { status: answer.status, headers: gzipHeaders(answer.headers), body: gzipBytes(answer.body) }
+        : answer
+    } catch (thrown) {
+      return this.#error(thrown)
+    }
+  }
+
+  #prepare(live: LiveAnswer<R & QueryMeta>): Prepared<R & QueryMeta> {
+    const { present, pretty } = this.#options
+    const presented = present(live.reply)
+    const body =
+      presented.kind === 'json' ? live.bytes(this.#format(), () => jsonBytes(presented.value(), pretty)) : undefined
+    const prepared = { live, plain: this.#compose(presented, live.reply, body), zipped: undefined }
+    this.#prepared = prepared
+    return prepared
+  }
+
+  #format(): string {
+    return this.#options.pretty ? `${this.#options.format} pretty` : this.#options.format
+  }
+
+  #answer(prepared: Prepared<R & QueryMeta>, gzip: boolean, known: boolean): Answer {
+    const { plain } = prepared
+    const answer = gzip && plain.body.length >= GZIP_MIN_BYTES ? this.#zip(prepared) : plain
+    if (!this.#cached) return answer
+    const cache = known ? ['Age', '0', 'X-Cache', 'HIT'] : ['X-Cache', 'MISS']
+    return { status: answer.status, headers: [...cache, ...answer.headers], body: answer.body }
+  }
+
+  #zip(prepared: Prepared<R & QueryMeta>): Answer {
+    const { plain, live } = prepared
+    prepared.zipped ??= {
+      status: plain.status,
+      headers: gzipHeaders(plain.headers),
+      body: live.bytes(`${this.#format()} gzip ${plain.status}`, () => gzipBytes(plain.body)),
+    }
+    return prepared.zipped
+  }
+
+  #compose(presented: Presented, reply: QueryMeta, body: Buffer | undefined): Answer {
+    const meta = this.#options.showsMeta === false ? [] : this.#meta(reply)
+    if (presented.kind === 'bare') {
+      return {
+        status: presented.status,
+        headers: [...API_HEADERS, ...(presented.meta ? meta : [])],
+        body: Buffer.alloc(0),
+      }
+    }
+    const type = presented.kind === 'json' ? ['Content-Type', 'application/json'] : presented.headers
+    const bytes = presented.kind === 'json' ? (body ?? Buffer.alloc(0)) : presented.body
+    return { status: 200, headers: [...type, ...API_HEADERS, ...meta], body: bytes }
+  }
+
+  #meta(reply: QueryMeta): string[] {
+    return [
+      ...this.#consistency,
+      'X-Consul-Index',
+      String(Math.max(1, reply.Index)),
+      'X-Consul-Knownleader',
+      String(reply.KnownLeader),
+      'X-Consul-Lastcontact',
+      String(Math.round(reply.LastContact / NS_PER_MS)),
+      'X-Consul-Query-Backend',
+      'blocking-query',
+    ]
+  }
+
+  #waitMs(): number {
+    const asked = this.#options.args.MaxQueryTime / NS_PER_MS
+    const wait = Math.min(asked > 0 ? asked : DEFAULT_WAIT_MS, MAX_WAIT_MS)
+    return wait + (wait / JITTER_PARTS) * this.#options.ports.random.float()
+  }
+
+  #error(thrown: unknown): Answer {
+    return errorAnswer(thrown, this.#options.metaOnError ? ERROR_META : [])
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * The HTTP API's server: connections, routing, limits, and writing answers.
+ *
+ * A GET that was seen before is looked up by its raw URL and answered from its plan (read-plan.ts) without parsing
+ * anything again. All else goes the long way: path, route, method, restrictions, parameters, handler.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { BlockList, type Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
+import { type Clock, codeOf, formatHostPort, HanseError, type Logger, type Metrics, messageOf } from '#base'
+import { apiError } from '../errors.ts'
+import { type Answer, API_HEADERS, errorAnswer, type HeaderList, NO_BODY, TEXT_TYPE } from './answer.ts'
+import { ConnectionLimit, DEFAULT_MAX_CONNECTIONS_PER_CLIENT } from './connections.ts'
+import { callerOf, headerFlags, Incoming, refuseEnterprise } from './incoming.ts'
+import { readPath } from './path.ts'
+import type { ReadPlan } from './read-plan.ts'
+import { datacenterOf, isSet } from './request.ts'
+import { allowOf, type Route, type RouteMatch, RouteTable } from './route.ts'
+
+/** Plans kept, by raw URL; the oldest goes first. */
+export const MAX_PLANS = 2048
+/** Longest URL that is kept with its plan. */
+const MAX_PLAN_URL_CHARACTERS = 1024
+/** Plans are forgotten all at once when their bodies are more than this. */
+const MAX_PLAN_BYTES = 64 * 1024 * 1024
+const KEEP_ALIVE_TIMEOUT_MS = 120_000
+const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
+const READ_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route[]
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** `limits.http_max_conns_per_client`; 0: no limit. */
+  readonly maxConnectionsPerClient?: number
+  /** `http_config.response_headers`. */
+  readonly responseHeaders?: Readonly<Record<string, string>>
+  /** `http_config.block_endpoints`: prefixes of paths. */
+  readonly blockEndpoints?: readonly string[]
+  /** `http_config.allow_write_http_from`: networks ("127.0.0.0/8"); empty: from everywhere. */
+  readonly allowWriteHttpFrom?: readonly string[]
+}
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+  /** Makes it HTTPS. */
+  readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly rejectUnauthorized?: boolean }
+}
+
+/** An open port. */
+export interface Listener {
+  readonly host: string
+  readonly port: number
+  close(): Promise<void>
+}
+
+type Label = Readonly<Record<string, string>>
+
+interface Planned {
+  readonly plan: ReadPlan
+  readonly label: Label
+}
+
+/** One request on its way to its answer. */
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  label: Label
+  readonly startedMs: number
+}
+
+/** Of a request that no route has taken: not measured, so that paths from outside make no series. */
+const UNKNOWN: Label = {}
+
+export class HttpServer {
+  readonly #options: HttpServerOptions
+  readonly #table: RouteTable
+  readonly #labels = new Map<Route, string>()
+  readonly #plans = new Map<string, Planned>()
+  readonly #connections: ConnectionLimit
+  readonly #extraHeaders: HeaderList
+  readonly #writers: BlockList | undefined
+  readonly #listeners = new Set<Listener>()
+  #planBytes = 0
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options
+    this.#table = new RouteTable(options.routes)
+    for (const route of options.routes) this.#labels.set(route, route.pattern.slice(1).replaceAll('/', '_'))
+    const limit = options.maxConnectionsPerClient ?? DEFAULT_MAX_CONNECTIONS_PER_CLIENT
+    this.#connections = new ConnectionLimit(limit, options.metrics)
+    this.#extraHeaders = Object.entries(options.responseHeaders ?? {}).flat()
+    this.#writers = networksOf(options.allowWriteHttpFrom ?? [])
+  }
+
+  /** Opens a port. @throws HanseError LISTEN_FAILED */
+  async listen(address: ListenAddress): Promise<Listener> {
+    const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response)
+    const server = address.tls ? createTlsServer({ ...address.tls }, handle) : createServer(handle)
+    server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
+    server.on(address.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connections.admit(socket))
+    await listening(server, address)
+    const bound = server.address()
+    const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
+    const listener: Listener = {
+      host: address.host,
+      port,
+      close: () => {
+        this.#listeners.delete(listener)
+        return new Promise((resolve) => {
+          server.close(() => resolve())
+          server.closeAllConnections()
+        })
+      },
+    }
+    this.#listeners.add(listener)
+    return listener
+  }
+
+  /** Closes all ports and connections. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#listeners].map((listener) => listener.close()))
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const exchange: Exchange = { request, response, label: UNKNOWN, startedMs: this.#options.clock.nowMs() }
+    const planned = request.method === 'GET' ? this.#plans.get(request.url ?? '') : undefined
+    if (planned !== undefined) {
+      const flags = headerFlags(request)
+      if (!flags.enterprise) {
+        this.#serve(planned, flags.gzip, exchange)
+        return
+      }
+    }
+    this.#route(exchange)
+  }
+
+  #serve(planned: Planned, gzip: boolean, exchange: Exchange): void {
+    exchange.label = planned.label
+    const before = planned.plan.heldBytes
+    const answer = planned.plan.serve(gzip, callerOf(exchange.response))
+    this.#hold(planned.plan.heldBytes - before)
+    if (answer instanceof Promise) this.#finishLater(answer, exchange)
+    else this.#finish(answer, exchange)
+  }
+
+  #hold(bytes: number): void {
+    this.#planBytes += bytes
+    if (this.#planBytes <= MAX_PLAN_BYTES) return
+    this.#plans.clear()
+    this.#planBytes = 0
+  }
+
+  #route(exchange: Exchange): void {
+    const reading = readPath(exchange.request.url ?? '')
+    const match = reading.kind === 'path' ? this.#table.match(reading.path) : undefined
+    if (reading.kind === 'bad') this.#finish({ status: 400, headers: [], body: NO_BODY }, exchange)
+    else if (reading.kind === 'redirect') this.#finish(redirect(reading.location), exchange)
+    else if (match === undefined) this.#finish(notFound(), exchange)
+    else {
+      exchange.label = { method: exchange.request.method ?? '', path: this.#labels.get(match.route) ?? '' }
+      try {
+        this.#dispatch(match, reading, exchange)
+      } catch (thrown) {
+        this.#finish(this.#failure(thrown, exchange.request), exchange)
+      }
+    }
+  }
+
+  #dispatch({ route, rest }: RouteMatch, target: { path: string; search: string }, exchange: Exchange): void {
+    const { request, response } = exchange
+    const refusal = this.#refusal(route, target.path, request)
+    if (refusal !== undefined) {
+      this.#finish(refusal, exchange)
+      return
+    }
+    const query = new URLSearchParams(target.search)
+    refuseEnterprise(route, query, request)
+    const handler = route.methods[request.method ?? '']
+    if (handler === undefined) return
+    const pretty = isSet(query, 'pretty')
+    if (handler.kind === 'read') {
+      const plan = handler.plan({ rest, query, datacenter: datacenterOf(query), pretty })
+      const planned = { plan, label: exchange.label }
+      this.#keep(request.url ?? '', planned)
+      this.#serve(planned, headerFlags(request).gzip, exchange)
+      return
+    }
+    const incoming = new Incoming(request, response, rest, query, pretty)
+    if (handler.kind === 'stream') handler.run(incoming, response)
+    else this.#finishLater((async () => handler.run(incoming))(), exchange)
+  }
+
+  /** Methods and restrictions. */
+  #refusal(route: Route, path: string, request: IncomingMessage): Answer | undefined {
+    const method = request.method ?? ''
+    if (this.#options.blockEndpoints?.some((prefix) => path.startsWith(prefix))) {
+      throw apiError('ENDPOINT_BLOCKED', {})
+    }
+    if (!READ_METHODS.has(method) && this.#writers !== undefined && !isWriter(this.#writers, request)) {
+      throw apiError('WRITE_REFUSED', {})
+    }
+    const allow = ['Allow', allowOf(route)]
+    if (method === 'OPTIONS') {
+      return { status: 200, headers: [...allow, 'Content-Type', 'application/json', ...API_HEADERS], body: NO_BODY }
+    }
+    if (Object.hasOwn(route.methods, method)) return undefined
+    const body = Buffer.from(`method ${method} not allowed`)
+    return { status: 405, headers: [...allow, ...TEXT_TYPE, ...API_HEADERS], body }
+  }
+
+  #keep(url: string, planned: Planned): void {
+    if (url.length > MAX_PLAN_URL_CHARACTERS || url.includes('token=')) return
+    if (this.#plans.size >= MAX_PLANS) {
+      const [oldest] = this.#plans
+      if (oldest !== undefined) {
+        this.#plans.delete(oldest[0])
+        this.#planBytes -= oldest[1].plan.heldBytes
+      }
+    }
+    this.#plans.set(url, planned)
+  }
+
+  #failure(thrown: unknown, request: IncomingMessage): Answer {
+    if (!(thrown instanceof HanseError)) {
+      this.#options.log.error('request failed', { method: request.method, error: messageOf(thrown) })
+    }
+    return errorAnswer(thrown)
+  }
+
+  #finishLater(answer: Promise<Answer>, exchange: Exchange): void {
+    answer.then(
+      (made) => this.#finish(made, exchange),
+      (thrown) => this.#finish(this.#failure(thrown, exchange.request), exchange),
+    )
+  }
+
+  #finish(answer: Answer, { request, response, label, startedMs }: Exchange): void {
+    if (label !== UNKNOWN) {
+      this.#options.metrics.sample('consul.api.http', this.#options.clock.nowMs() - startedMs, label)
+    }
+    if (response.destroyed || response.headersSent) return
+    this.#write(answer, response)
+    // What is left of a refused body is read and dropped, so that the connection can go on.
+    if (!request.complete) request.resume()
+  }
+
+  #write(answer: Answer, response: ServerResponse): void {
+    answer.wire ??= [...answer.headers, ...this.#extraHeaders, 'Content-Length', String(answer.body.length)]
+    response.writeHead(answer.status, answer.wire)
+    response.end(answer.body)
+  }
+}
+
+function networksOf(networks: readonly string[]): BlockList | undefined {
+  if (networks.length === 0) return undefined
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const family = address.includes(':') ? 'ipv6' : 'ipv4'
+    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
+  }
+  return list
+}
+
+function isWriter(writers: BlockList, request: IncomingMessage): boolean {
+  const address = request.socket.remoteAddress ?? ''
+  return writers.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}
+
+function redirect(location: string): Answer {
+  const href = location.replaceAll('&', '&amp;').replaceAll('"', '&#34;').replaceAll('<', '&lt;')
+  const body = Buffer.from(`<a href="${href}">Temporary Redirect</a>.\n\n`)
+  return { status: 307, headers: ['Content-Type', 'text/html; charset=utf-8', 'Location', location], body }
+}
+
+function notFound(): Answer {
+  return { status: 404, headers: TEXT_TYPE, body: Buffer.from(NOT_FOUND_TEXT) }
+}
+
+function listening(server: Server, address: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const reason = codeOf(error) === 'EADDRINUSE' ? 'the port is in use' : messageOf(error)
+      const what = address.tls ? 'HTTPS' : 'HTTP'
+      reject(apiError('LISTEN_FAILED', { what, address: formatHostPort(address.host, address.port), reason }, error))
+    })
+    server.listen({ host: address.host, port: address.port, backlog: 1024 }, resolve)
+  })
+}
