@@ -1,0 +1,255 @@
+/**
+ * All that exists because there is more than one datacenter, put together: the router that endpoints call through, the
+ * joins, what is told to the primary and copied from it, and the doctor who watches over it.
+ */
+import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
+import { DCSpecificRequest, FederationStateRequest } from '#codec'
+import { type AnyOperation, type Endpoints, federationState } from '#endpoints'
+import type { GossipEvent, GossipPool } from '#gossip'
+import { RpcConnectionPool } from '#net'
+import type { State } from '#state'
+import { Doctor } from './doctor.ts'
+import { FederationStateAntiEntropy, replicatedFederationStates } from './federation-states.ts'
+import { PrimaryGatewaysPusher, primaryGatewaysOperation } from './primary-gateways.ts'
+import { Probe } from './probe.ts'
+import { type ReplicatedType, Replicator } from './replication.ts'
+import { WanRouter } from './router.ts'
+import { asServer } from './servers.ts'
+import type { FederationStatus } from './status.ts'
+import { WanJoin } from './wan-join.ts'
+import type { WanLink } from './wan-link.ts'
+
+/** The primary forgets the gateways of datacenters that nobody knows any more. */
+const PRUNE_INTERVAL_MS = 3_600_000
+/** How long one question for the primary's list may wait for a change. */
+const LIST_WAIT_NS = 300 * 1e9
+
+/** A replicator of any type, once it runs. */
+type RunningReplicator = Pick<Replicator<unknown>, 'name' | 'status' | 'stop' | 'wake'>
+
+export interface FederationOptions {
+  readonly datacenter: string
+  readonly primaryDatacenter: string
+  readonly nodeName: string
+  readonly domain: string
+  /** Whether servers of other datacenters are reached through mesh gateways (and there can be others at all). */
+  readonly enabled: boolean
+}
+
+export interface FederationModules {
+  readonly link: WanLink
+  readonly lan: GossipPool
+  readonly wan: GossipPool | undefined
+  readonly state: State
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+export class Federation {
+  readonly router: WanRouter
+  readonly #options: FederationOptions
+  readonly #modules: FederationModules
+  readonly #pool: RpcConnectionPool
+  readonly #doctor: Doctor
+  readonly #probe: Probe
+  readonly #replicators: RunningReplicator[] = []
+  readonly #stops: (() => void)[] = []
+  #antiEntropy: FederationStateAntiEntropy | undefined
+  #wanJoin: WanJoin | undefined
+  #pusher: PrimaryGatewaysPusher | undefined
+
+  constructor(options: FederationOptions, modules: FederationModules) {
+    this.#options = options
+    this.#modules = modules
+    const { link, clock, metrics, wan } = modules
+    this.#pool = new RpcConnectionPool({
+      dial: (target, alpn, signal) =>
+        link.dialer.dial({ datacenter: target.datacenter, node: target.node }, alpn, signal),
+      clock,
+      metrics,
+    })
+    this.router = new WanRouter(options, { ...modules, ...link, pool: this.#pool })
+    this.#probe = new Probe({ router: this.router, reachability: link.reachability, clock })
+    this.#doctor = new Doctor(options, {
+      ...modules,
+      ...link,
+      wan,
+      router: this.router,
+      replication: () => Object.fromEntries(this.#replicators.map((each) => [each.name, each.status])),
+    })
+  }
+
+  get #primary(): boolean {
+    return this.#options.datacenter === this.#options.primaryDatacenter
+  }
+
+  /** Operations that only federation has; to be registered with the endpoints. */
+  get operations(): readonly AnyOperation[] {
+    return [primaryGatewaysOperation(this.#modules.link.locator, () => this.#wake())]
+  }
+
+  status(): FederationStatus {
+    return this.#doctor.status()
+  }
+
+  start(endpoints: Endpoints): void {
+    this.#followStates()
+    this.#doctor.start()
+    this.#stops.push(() => this.#doctor.stop())
+    if (!this.#options.enabled) return
+    this.#probe.start()
+    this.#startAntiEntropy(endpoints)
+    this.#stops.push(() => this.#probe.stop())
+    const { wan, link } = this.#modules
+    if (wan) this.#stops.push(wan.on((event) => this.#onGossip(event)))
+    this.#stops.push(link.reachability.onChange((datacenter, reachable) => this.#onReachable(datacenter, reachable)))
+    if (this.#primary) this.#startPrimary(endpoints)
+    else if (wan) this.#startSecondary(endpoints, wan)
+  }
+
+  stop(): void {
+    for (const stop of this.#stops.splice(0).reverse()) stop()
+    this.#modules.link.carrier.close()
+    this.#pool.close()
+  }
+
+  #startAntiEntropy(endpoints: Endpoints): void {
+    const { state, clock, log } = this.#modules
+    const antiEntropy = new FederationStateAntiEntropy(this.#options.datacenter, {
+      state,
+      clock,
+      log: log.named('federation-state'),
+      apply: async (request) => {
+        await endpoints.call(federationState.apply, FederationStateRequest.of(request))
+      },
+    })
+    this.#antiEntropy = antiEntropy
+    antiEntropy.start()
+    this.#stops.push(() => antiEntropy.stop())
+  }
+
+  #startPrimary(endpoints: Endpoints): void {
+    const { state, clock, log } = this.#modules
+    const pusher = new PrimaryGatewaysPusher(this.#options.datacenter, { state, router: this.router, clock, log })
+    this.#pusher = pusher
+    pusher.start()
+    const prune = clock.every(PRUNE_INTERVAL_MS, () => void this.#prune(endpoints))
+    this.#stops.push(
+      () => pusher.stop(),
+      () => prune.cancel(),
+    )
+  }
+
+  #startSecondary(endpoints: Endpoints, wan: GossipPool): void {
+    const { clock, log, state } = this.#modules
+    const { primaryDatacenter } = this.#options
+    const wanJoin = new WanJoin(primaryDatacenter, {
+      wan,
+      clock,
+      log: log.named('wan'),
+      joined: () => this.router.servers(primaryDatacenter).some((server) => server.status === 'alive'),
+    })
+    this.#wanJoin = wanJoin
+    wanJoin.start()
+    this.#stops.push(() => wanJoin.stop())
+    this.#replicate(
+      replicatedFederationStates(state, async (minIndex, signal) => {
+        this.#requireFederationStates()
+        const reply = await endpoints.call(
+          federationState.list,
+          DCSpecificRequest.of({
+            Datacenter: primaryDatacenter,
+            AllowStale: true,
+            MinQueryIndex: minIndex,
+            MaxQueryTime: LIST_WAIT_NS,
+          }),
+          { signal },
+        )
+        return { index: reply.Index, items: reply.States ?? [] }
+      }),
+    )
+  }
+
+  #replicate<T>(type: ReplicatedType<T>): void {
+    const { clock, log, metrics, link } = this.#modules
+    const replicator = new Replicator(type, {
+      clock,
+      log: log.named('replication'),
+      metrics,
+      onRound: (worked) => (worked ? link.locator.replicationSucceeded() : link.locator.replicationFailed()),
+    })
+    this.#replicators.push(replicator)
+    replicator.start()
+    this.#stops.push(() => replicator.stop())
+  }
+
+  /** Peers replicate federation states only when every server on both sides knows them. */
+  #requireFederationStates(): void {
+    const without = [this.#options.datacenter, this.#options.primaryDatacenter]
+      .flatMap((datacenter) => this.router.servers(datacenter))
+      .find((server) => !server.federationStates)
+    if (without) throw new Error(`server "${without.node}" of "${without.datacenter}" does not know federation states`)
+  }
+
+  /** Keeps the locator on what the store holds. */
+  #followStates(): void {
+    const { state, link } = this.#modules
+    let cancel = () => {}
+    const follow = () => {
+      const { value, watch } = state.read((tx) => tx.federationStates.all())
+      link.locator.setStates(value)
+      cancel = watch.onFire(follow)
+    }
+    follow()
+    this.#stops.push(() => cancel())
+  }
+
+  #onGossip(event: GossipEvent): void {
+    if (event.type !== 'member-join' && event.type !== 'member-update') return
+    for (const member of event.members) {
+      const server = asServer(member)
+      if (server && server.datacenter !== this.#options.datacenter) this.#probe.now(server.datacenter)
+    }
+  }
+
+  #onReachable(datacenter: string, reachable: boolean): void {
+    const { log } = this.#modules
+    const primary = datacenter === this.#options.primaryDatacenter
+    if (reachable) log.info('datacenter reachable', { datacenter, primary })
+    else {
+      const way = this.#modules.link.reachability.way(datacenter)
+      log.warn(primary ? 'degraded: primary unreachable' : 'datacenter unreachable', {
+        datacenter,
+        error: way?.lastError,
+      })
+    }
+    if (!reachable) return
+    if (primary) this.#wake()
+    if (this.#primary) this.#pusher?.pushTo(datacenter)
+  }
+
+  #wake(): void {
+    this.#wanJoin?.wake()
+    this.#antiEntropy?.wake()
+    for (const replicator of this.#replicators) replicator.wake()
+  }
+
+  async #prune(endpoints: Endpoints): Promise<void> {
+    const { state, log } = this.#modules
+    const known = new Set(this.router.datacenters())
+    for (const entry of state.read((tx) => tx.federationStates.all()).value) {
+      if (known.has(entry.Datacenter)) continue
+      try {
+        await endpoints.call(federationState.apply, FederationStateRequest.of({ Op: 'delete', State: entry }))
+        log.info('forgot the mesh gateways of a datacenter that is gone', { datacenter: entry.Datacenter })
+      } catch (error) {
+        log.warn('the federation state of a datacenter that is gone could not be deleted', {
+          datacenter: entry.Datacenter,
+          error: messageOf(error),
+        })
+      }
+    }
+  }
+}

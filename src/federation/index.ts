@@ -1,0 +1,16 @@
+/**
+ * federation/: all that exists because there is more than one datacenter. Gateway choice, routing, joins, replication,
+ * federation states, the federation secret, the doctor.
+ */
+export { federationError } from './errors.ts'
+export { Federation, type FederationModules, type FederationOptions } from './federation.ts'
+export { type FederationSecret, parseFederationSecret, renderFederationSecret } from './secret.ts'
+export { asServer, type ServerMember, type ServerTagOptions, serverTags } from './servers.ts'
+export type {
+  DatacenterStatus,
+  FederationProblem,
+  FederationStatus,
+  GatewayStatus,
+  ReplicationTypeStatus,
+} from './status.ts'
+export { createWanLink, type WanLink, type WanLinkModules, type WanLinkOptions } from './wan-link.ts'

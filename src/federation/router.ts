@@ -1,0 +1,164 @@
+/**
+ * Calls to other datacenters: which server, through which gateway, and what to say when there is none.
+ *
+ * Servers come from the WAN pool. A datacenter nobody ever heard of is "No path to datacenter"; one whose servers do not
+ * answer is "Remote DC has no server currently reachable", with the gateways tried and how long it has been silent.
+ * While a way is known to be shut, calls fail at once instead of waiting for a time-out each; probes find out when it
+ * opens again.
+ *
+ * Source: RPC wire notes §7.
+ */
+import { type Clock, codeOf, formatHostPort, type Metrics, type Random, shuffled } from '#base'
+import { type DatacenterMap, NodeCoordinate } from '#codec'
+import type { ForwardRequest, Router } from '#endpoints'
+import { coordinateDistanceS, type GossipPool } from '#gossip'
+import { type RpcConnectionPool, RpcRemoteError } from '#net'
+import type { RemoteDialer } from './dialer.ts'
+import { federationError } from './errors.ts'
+import type { GatewayLocator } from './gateway-locator.ts'
+import type { Reachability } from './reachability.ts'
+import { asServer, type ServerMember } from './servers.ts'
+
+/** Servers of one datacenter that one call tries. */
+export const MAX_SERVERS_TRIED = 3
+
+/** A probe tries even while the way is known to be shut. */
+export type ProbeRequest = ForwardRequest & { readonly probe?: boolean }
+
+export interface RouterModules {
+  readonly wan: GossipPool | undefined
+  readonly pool: RpcConnectionPool
+  readonly dialer: RemoteDialer
+  readonly locator: GatewayLocator
+  readonly reachability: Reachability
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: Metrics
+}
+
+export class WanRouter implements Router {
+  readonly datacenter: string
+  readonly primaryDatacenter: string
+  readonly #modules: RouterModules
+  /** The server that answered last, kept until it fails. */
+  readonly #preferred = new Map<string, string>()
+
+  constructor(options: { datacenter: string; primaryDatacenter: string }, modules: RouterModules) {
+    this.datacenter = options.datacenter
+    this.primaryDatacenter = options.primaryDatacenter
+    this.#modules = modules
+  }
+
+  /** Servers of the WAN pool by datacenter, those that left excepted. */
+  servers(datacenter?: string): readonly ServerMember[] {
+    const members = this.#modules.wan?.members() ?? []
+    return members.flatMap((member) => {
+      const server = member.status === 'left' ? undefined : asServer(member)
+      return server && (datacenter === undefined || server.datacenter === datacenter) ? [server] : []
+    })
+  }
+
+  /** All datacenters, nearest first; our own is always among them. */
+  datacenters(): readonly string[] {
+    const names = new Set([this.datacenter, ...this.servers().map((server) => server.datacenter)])
+    const distance = new Map([...names].map((name) => [name, this.#distance(name)]))
+    return [...names].sort((a, b) => (distance.get(a) ?? 0) - (distance.get(b) ?? 0) || (a < b ? -1 : 1))
+  }
+
+  datacenterMaps(): readonly DatacenterMap[] {
+    const wan = this.#modules.wan
+    const names = [...new Set([this.datacenter, ...this.servers().map((server) => server.datacenter)])].sort()
+    return names.map((name) => ({
+      Datacenter: name,
+      AreaID: 'wan',
+      Coordinates: this.servers(name).flatMap((server) => {
+        const coordinate = wan?.coordinateOf(`${server.node}.${name}`)
+        return coordinate ? [NodeCoordinate.of({ Node: server.node, Coord: coordinate })] : []
+      }),
+    }))
+  }
+
+  async forward(request: ProbeRequest): Promise<Buffer> {
+    const { datacenter } = request
+    const { reachability, pool, metrics } = this.#modules
+    const servers = this.#inOrder(datacenter)
+    if (
+      servers.length === 0 &&
+      !(datacenter === this.primaryDatacenter && this.#modules.locator.of(datacenter).length > 0)
+    ) {
+      throw federationError('NO_PATH_TO_DATACENTER', { datacenter })
+    }
+    if (servers.length === 0 || (!request.probe && reachability.shut(datacenter))) throw this.#unreachable(datacenter)
+    metrics.count('consul.rpc.cross-dc', 1, { datacenter })
+    let last: unknown
+    for (const server of servers.slice(0, MAX_SERVERS_TRIED)) {
+      try {
+        const reply = await pool.call({
+          target: { datacenter, node: server.node },
+          method: request.method,
+          body: request.body,
+          timeoutMs: request.timeoutMs,
+          ...(request.signal ? { signal: request.signal } : {}),
+        })
+        this.#answered(datacenter, server.node)
+        return reply
+      } catch (error) {
+        if (request.signal?.aborted) throw error
+        // The server answered: its own error is the answer.
+        if (error instanceof RpcRemoteError) {
+          this.#answered(datacenter, server.node)
+          throw error
+        }
+        last = rootOf(error)
+        this.#preferred.delete(datacenter)
+      }
+    }
+    reachability.failed(datacenter, last)
+    throw this.#unreachable(datacenter, last)
+  }
+
+  #answered(datacenter: string, node: string): void {
+    this.#preferred.set(datacenter, node)
+    this.#modules.reachability.succeeded(datacenter)
+  }
+
+  #unreachable(datacenter: string, cause?: unknown): Error {
+    const { locator, reachability, dialer } = this.#modules
+    const gateways = locator.candidates(datacenter, {
+      float: () => 0,
+      int: () => 0,
+      bytes: (length) => Buffer.alloc(length),
+    })
+    const reason = cause instanceof Error ? cause.message : (reachability.way(datacenter)?.lastError ?? '')
+    return dialer.unreachable(
+      datacenter,
+      gateways.map(({ host, port }) => formatHostPort(host, port)),
+      reason,
+      cause,
+    )
+  }
+
+  /** Those that gossip holds alive first, among them the one that answered last. */
+  #inOrder(datacenter: string): readonly ServerMember[] {
+    const preferred = this.#preferred.get(datacenter)
+    const rank = (server: ServerMember) => (server.status === 'alive' ? 0 : 2) - (server.node === preferred ? 1 : 0)
+    return shuffled(this.servers(datacenter), this.#modules.random).sort((a, b) => rank(a) - rank(b))
+  }
+
+  #distance(datacenter: string): number {
+    if (datacenter === this.datacenter) return -1
+    const wan = this.#modules.wan
+    const own = wan?.coordinate()
+    const distances = this.servers(datacenter).flatMap((server) => {
+      const coordinate = wan?.coordinateOf(`${server.node}.${datacenter}`)
+      return own && coordinate ? [coordinateDistanceS(own, coordinate)] : []
+    })
+    distances.sort((a, b) => a - b)
+    return distances[Math.floor(distances.length / 2)] ?? Number.MAX_VALUE
+  }
+}
+
+/** What the last gateway said, out of the error that sums up a dial. */
+function rootOf(error: unknown): unknown {
+  return codeOf(error) === 'REMOTE_DC_UNREACHABLE' && error instanceof Error && error.cause ? error.cause : error
+}

@@ -1,0 +1,87 @@
+/**
+ * Servers as gossip shows them: what a server says of itself in its tags, and how others recognise one.
+ *
+ * A member is a server only if all tags parse; peers leave out whoever fails the test, so ours are made here, beside it.
+ *
+ * Source: gossip wire notes §15.
+ */
+import { CONSUL_VERSION, PROTOCOL_VERSION } from '#base'
+import type { Member } from '#gossip'
+
+/** Tag values: `acls`, `ft_fs` (federation states) and `ft_si` (service intentions) gate what peers do with us. */
+export interface ServerTagOptions {
+  readonly datacenter: string
+  readonly nodeId: string
+  readonly rpcPort: number
+  readonly bootstrap: boolean
+  readonly useTls: boolean
+  readonly acls: boolean
+  /** -1: not served. */
+  readonly grpcPort: number
+  readonly grpcTlsPort: number
+}
+
+/** The tags of a server, the same in both pools but for `wan_join_port` (LAN only: it lets servers flood-join the WAN). */
+export function serverTags(options: ServerTagOptions, wanJoinPort?: number): Record<string, string> {
+  const tags: Record<string, string> = {
+    role: 'consul',
+    dc: options.datacenter,
+    segment: '',
+    id: options.nodeId,
+    vsn: String(PROTOCOL_VERSION.current),
+    vsn_min: String(PROTOCOL_VERSION.min),
+    vsn_max: String(PROTOCOL_VERSION.max),
+    raft_vsn: '3',
+    build: `${CONSUL_VERSION}:hanse`,
+    port: String(options.rpcPort),
+    acls: options.acls ? '1' : '0',
+    ft_fs: '1',
+    ft_si: '1',
+  }
+  if (options.bootstrap) tags.bootstrap = '1'
+  if (options.useTls) tags.use_tls = '1'
+  if (options.grpcPort > 0) tags.grpc_port = String(options.grpcPort)
+  if (options.grpcTlsPort > 0) tags.grpc_tls_port = String(options.grpcTlsPort)
+  if (wanJoinPort !== undefined) tags.wan_join_port = String(wanJoinPort)
+  return tags
+}
+
+/** A member that passes the test for a server. */
+export interface ServerMember {
+  /** Node name without the datacenter. */
+  readonly node: string
+  readonly datacenter: string
+  readonly address: string
+  readonly rpcPort: number
+  readonly nodeId: string
+  readonly build: string
+  readonly federationStates: boolean
+  readonly status: Member['status']
+}
+
+const INTEGER = /^-?\d+$/
+
+/** @returns undefined when the member is no server */
+export function asServer(member: Member): ServerMember | undefined {
+  const { tags } = member
+  const build = /^\d+\.\d+\.\d+/.exec(tags.build ?? '')
+  const rpcPort = Number(tags.port)
+  if (tags.role !== 'consul' || !build || !INTEGER.test(tags.port ?? '') || !INTEGER.test(tags.vsn ?? ''))
+    return undefined
+  const optional = Object.entries(tags).filter(([tag]) => /^(expect|wan_join_port|raft_vsn|ft_.*|sl_.*)$/.test(tag))
+  if (optional.some(([, value]) => !INTEGER.test(value))) return undefined
+  const grpcPorts = [tags.grpc_port, tags.grpc_tls_port].filter((port) => port !== undefined)
+  if (grpcPorts.length > 0 && !grpcPorts.some((port) => Number(port) > 0)) return undefined
+  const datacenter = tags.dc ?? ''
+  const suffix = `.${datacenter}`
+  return {
+    node: member.name.endsWith(suffix) ? member.name.slice(0, -suffix.length) : member.name,
+    datacenter,
+    address: member.address,
+    rpcPort,
+    nodeId: tags.id ?? '',
+    build: build[0],
+    federationStates: tags.ft_fs === '1',
+    status: member.status,
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * How a secondary gets into the WAN pool, and back into it.
+ *
+ * The first contact goes to a member that does not exist, "*" of the primary: its gateway hands that to any server.
+ * Tried at once and again soon, with growing pauses, until a server of the primary is alive in our pool; and again
+ * whenever none is. Waiting for a fixed tick is what makes others take half a minute for this.
+ *
+ * Source: federation wire notes §2.
+ */
+import { type Clock, type Logger, messageOf, sleep } from '#base'
+import type { GossipPool } from '#gossip'
+
+const RETRY_MIN_MS = 100
+const RETRY_MAX_MS = 5_000
+/** How often a joined secondary looks whether it still is. */
+const WATCH_MS = 1_000
+/** An address of the documentation range that is never dialled: the carrier routes by name. */
+const PLACEHOLDER_ADDRESS = '192.0.2.2:8302'
+
+export interface WanJoinModules {
+  readonly wan: GossipPool
+  readonly clock: Clock
+  readonly log: Logger
+  /** Whether a server of the primary is alive in the pool. */
+  readonly joined: () => boolean
+}
+
+export class WanJoin {
+  readonly #primaryDatacenter: string
+  readonly #modules: WanJoinModules
+  readonly #stop = new AbortController()
+  #wake: () => void = () => {}
+  /** Why the last attempt failed; empty once joined. */
+  lastError = ''
+
+  constructor(primaryDatacenter: string, modules: WanJoinModules) {
+    this.#primaryDatacenter = primaryDatacenter
+    this.#modules = modules
+  }
+
+  start(): void {
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#stop.abort(new Error('the server is stopping'))
+  }
+
+  /** Tries now: a way to the primary has opened. */
+  wake(): void {
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    const { wan, log, joined } = this.#modules
+    const { signal } = this.#stop
+    let failures = 0
+    while (!signal.aborted) {
+      if (joined()) {
+        failures = 0
+        this.lastError = ''
+        await this.#pause(WATCH_MS, signal)
+        continue
+      }
+      try {
+        const result = await wan.join([`*.${this.#primaryDatacenter}/${PLACEHOLDER_ADDRESS}`], { ignoreOld: true })
+        if (result.joined > 0) log.info('joined the WAN pool', { primary: this.#primaryDatacenter })
+        else this.lastError = result.errors.join('; ')
+      } catch (error) {
+        this.lastError = messageOf(error)
+      }
+      if (joined()) continue
+      if (failures === 0) {
+        log.warn('the WAN pool could not be joined, trying again', {
+          primary: this.#primaryDatacenter,
+          error: this.lastError,
+        })
+      }
+      failures++
+      await this.#pause(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10)), signal)
+    }
+  }
+
+  #pause(delayMs: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    return sleep(this.#modules.clock, delayMs, AbortSignal.any([signal, woken.signal])).catch(() => undefined)
+  }
+}
