@@ -1,0 +1,18 @@
+/**
+ * state/: tables, indexes and watches in memory, derived from the store's stream of changes; the only reader of stored
+ * bytes.
+ */
+export { State, type StateOptions } from './state.ts'
+export type {
+  ChecksReader,
+  CoordinatesReader,
+  FederationStatesReader,
+  KvReader,
+  NodesReader,
+  Reading,
+  ReadTx,
+  ServiceInstance,
+  ServicesReader,
+  Watch,
+  WriteTx,
+} from './transactions.ts'
