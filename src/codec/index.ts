@@ -7,8 +7,8 @@ export {
   type Filter,
   type FilterField,
   type FilterFields,
-  filterError,
 } from './bexpr.ts'
+export { filterError } from './bexpr-errors.ts'
 export { codecError } from './errors.ts'
 export { type GoJsonOptions, goJson, goJsonError, goString, parseGoJson, parseJson } from './go-json.ts'
 export type { JsonObject, JsonValue } from './go-json-reader.ts'
