@@ -50,7 +50,7 @@ export function parseClientHello(bytes: Buffer): ClientHello {
  * of our business and are not looked at.
  */
 function joinRecords(bytes: Buffer): Buffer {
-  let handshake = Buffer.alloc(0)
+  let handshake: Buffer = Buffer.alloc(0)
   let records = 0
   for (let at = 0; at < bytes.length; records++) {
     if (bytes[at] !== TYPE.handshakeRecord) invalid('it does not begin with a TLS handshake record')

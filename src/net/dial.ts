@@ -6,7 +6,7 @@
  *
  * Source: RPC wire notes §2 (TLS, ALPN, SNI), §13 (timeouts).
  */
-import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { type Clock, codeOf, formatHostPort, HanseError, messageOf, systemClock } from '#base'
 import { netError } from './errors.ts'
@@ -30,6 +30,8 @@ export interface DialOptions {
   /** For the whole of it: name look-up, TCP, TLS. */
   readonly timeoutMs?: number
   readonly clock?: Clock
+  /** Keeps reading after the other end closed its side, and the reverse: for snapshots. The owner ends the socket. */
+  readonly allowHalfOpen?: boolean
 }
 
 export interface DialTlsOptions extends DialOptions {
@@ -93,13 +95,20 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
   })
 }
 
-function openTcp({ host, port }: DialOptions): Socket {
-  return connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS })
+function openTcp({ host, port, allowHalfOpen = false }: DialOptions): Socket {
+  return connectTcp({
+    host,
+    port,
+    allowHalfOpen,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
+  })
 }
 
 function startTls(socket: Socket, { identity, servername, verifyName, alpn }: DialTlsOptions): TLSSocket {
   try {
-    return connectTls({
+    const tls = connectTls({
       socket,
       servername,
       ca: identity.caPem,
@@ -110,6 +119,8 @@ function startTls(socket: Socket, { identity, servername, verifyName, alpn }: Di
       checkServerIdentity: (_host, certificate) =>
         verifyName === undefined ? undefined : checkServerIdentity(verifyName, certificate),
     })
+    tls.prependListener('secure', () => rememberIssuer(tls))
+    return tls
   } catch (error) {
     socket.destroy()
     throw netError('DIAL_IDENTITY', { reason: messageOf(error) }, error)
@@ -171,7 +182,8 @@ function explained(error: Error, step: string, where: Where, socket: Socket): Ha
   if (code === 'ECONNREFUSED') return netError('DIAL_REFUSED', where, error)
   if (step === 'connection request')
     return netError('DIAL_UNREACHABLE', { ...where, reason: reachability(error) }, error)
-  if (ANOTHER_CA.has(code)) return netError('DIAL_UNKNOWN_CA', { ...where, issuer: issuerOf(socket) }, error)
+  if (ANOTHER_CA.has(code))
+    return netError('DIAL_UNKNOWN_CA', { ...where, issuer: issuers.get(socket) ?? 'unknown' }, error)
   if (code === 'CERT_HAS_EXPIRED')
     return netError('DIAL_EXPIRED', { ...where, reason: 'its certificate has expired' }, error)
   if (code === 'CERT_NOT_YET_VALID') {
@@ -207,13 +219,12 @@ export function tlsRejection(error: unknown): string | undefined {
   return match?.[1]?.toLowerCase().replaceAll('_', ' ')
 }
 
-function peerCertificate(socket: Socket): Partial<PeerCertificate> {
-  return 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : {}
-}
+/** By connection: who signed what the other side showed. Gone from the socket by the time its error arrives. */
+const issuers = new WeakMap<Socket, string>()
 
-function issuerOf(socket: Socket): string {
-  const name = peerCertificate(socket).issuer?.CN
-  return (Array.isArray(name) ? name[0] : name) ?? 'unknown'
+function rememberIssuer(socket: TLSSocket): void {
+  const name = socket.getPeerCertificate()?.issuer?.CN
+  issuers.set(socket, (Array.isArray(name) ? name[0] : name) ?? 'unknown')
 }
 
 function nameMismatch(error: Error, where: Where): HanseError {
@@ -222,10 +233,4 @@ function nameMismatch(error: Error, where: Where): HanseError {
   const names = [...(certificate.subjectaltname ?? '').matchAll(/DNS:([^,]+)/g)].map((match) => `"${match[1]}"`)
   const facts = { ...where, name: host, names: names.length === 0 ? 'no name' : names.join(', ') }
   return netError('DIAL_NAME_MISMATCH', facts, error)
-}
-
-/** Where a listening server is reached, as "host:port". */
-export function addressText(address: AddressInfo | string | null): string {
-  if (address === null) return ''
-  return typeof address === 'string' ? address : formatHostPort(address.address, address.port)
 }

@@ -4,7 +4,6 @@
  */
 export { type ClientHello, MAX_CLIENT_HELLO_BYTES, parseClientHello } from './client-hello.ts'
 export {
-  addressText,
   DIAL_TIMEOUT_MS,
   type DialOptions,
   type DialTlsOptions,
@@ -15,6 +14,7 @@ export {
 } from './dial.ts'
 export { netError, RpcRemoteError, UnknownMethodError } from './errors.ts'
 export { LimitedLog } from './limited-log.ts'
+export { type ListenOptions, listeningAddress, listenOn } from './listen.ts'
 export {
   encodePacketFrame,
   MAX_PACKET_BYTES,

@@ -8,7 +8,7 @@
  * Source: RPC wire notes §1 and §2.
  */
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import {
@@ -22,8 +22,8 @@ import {
   systemClock,
 } from '#base'
 import type { TlsIdentity } from './dial.ts'
-import { netError } from './errors.ts'
 import { LimitedLog } from './limited-log.ts'
+import { listeningAddress, listenOn } from './listen.ts'
 import type { RpcRemote } from './rpc-server.ts'
 import { YamuxSession } from './yamux-session.ts'
 
@@ -132,21 +132,13 @@ export class ServerPort {
    */
   async listen(): Promise<void> {
     const { host, port, setting = 'ports.server' } = this.#options
-    this.#server.listen({ host, port })
-    try {
-      await once(this.#server, 'listening')
-    } catch (error) {
-      const address = formatHostPort(host, port)
-      if (codeOf(error) === 'EADDRINUSE') throw netError('LISTEN_IN_USE', { address, setting }, error)
-      throw netError('LISTEN_FAILED', { address, setting, reason: messageOf(error) }, error)
-    }
+    await listenOn(this.#server, { host, port, setting })
     this.#server.on('error', (error) => this.#log.warn('accept', 'cannot accept connection', { error: error.message }))
   }
 
   /** Where it listens, with the port that the system chose for 0. */
   get address(): { readonly host: string; readonly port: number } {
-    const address = this.#server.address() as AddressInfo | null
-    return { host: address?.address ?? this.#options.host, port: address?.port ?? this.#options.port }
+    return listeningAddress(this.#server) ?? { host: this.#options.host, port: this.#options.port }
   }
 
   get connectionCount(): number {
@@ -166,7 +158,7 @@ export class ServerPort {
     cut.cancel()
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket) {
     const ip = socket.remoteAddress ?? ''
     const count = (this.#perIp.get(ip) ?? 0) + 1
     socket.on('error', () => {})
