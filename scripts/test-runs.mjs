@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root, runPinnedNodeInGroup } from './processes.mjs'
 
-/** One file with all its tests; a test that hangs is told by name instead of stopping everything. */
-const FILE_TIMEOUT_MS = 600_000
+/** One test; one that hangs is told by name instead of stopping everything. */
+const TEST_TIMEOUT_MS = 600_000
 
 /**
  * The test files in a folder of the checkout, sorted, as paths from its root.
@@ -48,8 +48,9 @@ export async function runTests(files, { concurrency }) {
     const totals = join(folder, 'totals.json')
     const code = await runPinnedNodeInGroup([
       '--test',
+      '--test-force-exit', // a test that leaves a socket open would keep its process, and with it the run, for ever
       `--test-concurrency=${concurrency}`,
-      `--test-timeout=${FILE_TIMEOUT_MS}`,
+      `--test-timeout=${TEST_TIMEOUT_MS}`,
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       `--test-reporter=${join(root, 'scripts', 'totals-reporter.mjs')}`,
