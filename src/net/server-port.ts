@@ -13,7 +13,6 @@ import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import {
   type Clock,
-  codeOf,
   formatHostPort,
   type Logger,
   type Metrics,

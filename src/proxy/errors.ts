@@ -1,0 +1,17 @@
+/**
+ * What can go wrong in a gateway. Errors of single connections are counted and logged; they reach no caller.
+ */
+import { errorTable } from '#base'
+
+export const proxyError = errorTable({
+  GATEWAY_TOO_MANY_ROUTES: {
+    status: 500,
+    message: ({ routes, limit }: { routes: number; limit: number }) =>
+      `cannot use route table: ${routes} routes, the limit is ${limit}`,
+  },
+  GATEWAY_NO_ENDPOINT: {
+    status: 502,
+    message: ({ sni, tried, reason }: { sni: string; tried: readonly string[]; reason: string }) =>
+      `cannot pass connection for "${sni}" on: ${tried.length === 0 ? 'no endpoint known' : `tried ${tried.join(', ')}: ${reason}`}`,
+  },
+})
