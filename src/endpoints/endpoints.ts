@@ -10,6 +10,7 @@
 import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
 import { decode, encode, type QueryMeta, type QueryOptions, type Struct } from '#codec'
 import type { State } from '#state'
+import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
 import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
 import type {
@@ -19,10 +20,13 @@ import type {
   ReadArgs,
   ReadContext,
   ReadOperation,
+  Route,
   RoutedArgs,
+  Scope,
+  WireCall,
 } from './operation.ts'
 import { allOperations } from './operations.ts'
-import type { Ports, Router } from './ports.ts'
+import type { ForwardRequest, Ports, Router } from './ports.ts'
 
 /** A read without MaxQueryTime waits this long. */
 export const DEFAULT_WAIT_MS = 300_000
@@ -96,7 +100,12 @@ export class Endpoints {
     this.#options = options
     this.#authorize = options.authorize ?? noAcls
     this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
-    this.#readContext = { datacenter: options.datacenter, primaryDatacenter: options.primaryDatacenter }
+    const { datacenter, primaryDatacenter, state } = options
+    this.#readContext = {
+      datacenter,
+      primaryDatacenter,
+      distancesFrom: (source) => distancesFrom(state, datacenter, source),
+    }
   }
 
   /**
@@ -193,24 +202,34 @@ export class Endpoints {
   }
 
   /** The datacenter that has to do it, if it is not this one. */
-  #elsewhere(operation: AnyOperation, args: RoutedArgs): string | undefined {
-    if (operation.scope === 'here') return undefined
-    const wanted = operation.scope === 'primary' ? this.primaryDatacenter : args.Datacenter
-    return wanted === undefined || wanted === '' || wanted === this.datacenter ? undefined : wanted
+  #elsewhere<A extends RoutedArgs>(
+    { scope, route }: { readonly scope: Scope; readonly route?: Route<A> },
+    args: A,
+  ): string | undefined {
+    if (scope === 'here') return undefined
+    const named = route === undefined ? datacenterOf(args) : route.get(args)
+    const wanted = scope === 'primary' ? this.primaryDatacenter : named
+    return wanted === '' || wanted === this.datacenter ? undefined : wanted
   }
 
   async #forward<A extends RoutedArgs>(
-    operation: { readonly name: string; readonly args: Struct<A> },
+    operation: { readonly name: string; readonly args: Struct<A>; readonly route?: Route<A> },
     args: A,
     datacenter: string,
     signal: AbortSignal | undefined,
   ): Promise<Buffer> {
-    const body = encode(operation.args, { ...args, Datacenter: datacenter })
+    const there = operation.route?.with(args, datacenter) ?? { ...args, Datacenter: datacenter }
+    const body = encode(operation.args, there)
     const timeoutMs = forwardTimeoutMs(args)
+    return this.#send({ datacenter, method: operation.name, body, timeoutMs, ...(signal && { signal }) })
+  }
+
+  /** To another datacenter; the text of its error gets the prefix of a hop. */
+  async #send(request: ForwardRequest): Promise<Buffer> {
     const { router, metrics } = this.#options
-    metrics.count('consul.rpc.cross-dc', 1, { datacenter })
+    metrics.count('consul.rpc.cross-dc', 1, { datacenter: request.datacenter })
     try {
-      return await router.forward({ datacenter, method: operation.name, body, timeoutMs, ...(signal && { signal }) })
+      return await router.forward(request)
     } catch (error) {
       if (codeOf(error) !== 'RPC_REMOTE') throw error
       throw endpointError('REMOTE_ERROR', { text: HOP_PREFIX + messageOf(error) }, error)
@@ -224,7 +243,7 @@ export class Endpoints {
   ): Promise<LiveAnswer<R>> {
     this.#authorize(operation, args)
     const question = this.#question(operation, args)
-    if (args.RequireConsistent) await this.#options.state.barrier()
+    if (args.RequireConsistent) await this.#options.state.consistent()
     const now = this.#answers.get(question)
     this.#options.metrics.count('consul.rpc.query')
     if (args.MinQueryIndex === 0 || now.index > args.MinQueryIndex) return now
@@ -253,7 +272,15 @@ export class Endpoints {
 
   #callContext(signal: AbortSignal | undefined): CallContext {
     const { state, router, ports, clock, log } = this.#options
-    return { ...this.#readContext, state, router, ports, clock, log, signal }
+    const ask = async <A, R>(
+      { name, args: shape, reply }: WireCall<A, R>,
+      args: A,
+      to: { datacenter: string; timeoutMs: number },
+    ): Promise<R> => {
+      const request = { ...to, method: name, body: encode(shape, args), ...(signal && { signal }) }
+      return decode(reply, await this.#send(request))
+    }
+    return { ...this.#readContext, state, router, ports, clock, log, signal, ask }
   }
 }
 
@@ -263,13 +290,25 @@ function cappedWaitMs(maxQueryTimeNs: number): number {
   return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
 }
 
-function forwardTimeoutMs(args: Partial<QueryOptions>): number {
-  if (!args.MinQueryIndex) return FORWARD_TIMEOUT_MS
-  return cappedWaitMs(args.MaxQueryTime ?? 0) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
+function datacenterOf(args: object): string {
+  return 'Datacenter' in args && typeof args.Datacenter === 'string' ? args.Datacenter : ''
+}
+
+/** Longer for a read that waits for a change. */
+function forwardTimeoutMs(args: object): number {
+  const waits = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
+  if (!waits || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') return FORWARD_TIMEOUT_MS
+  return cappedWaitMs(args.MaxQueryTime) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
 }
 
 const keyFields = new Map<string, readonly string[]>(
-  allOperations.map(({ name, args }) => [name, Object.keys(args.fields).filter((field) => !NOT_IN_KEY.has(field))]),
+  allOperations.map(({ name, args, route }) => [
+    name,
+    // Where another field routes, `Datacenter` is part of the question.
+    Object.keys(args.fields).filter(
+      (field) => !NOT_IN_KEY.has(field) || (field === 'Datacenter' && route !== undefined),
+    ),
+  ]),
 )
 
 function keyOf(operation: { readonly name: string }, args: ReadArgs): string {

@@ -31,16 +31,21 @@ export const endpointError = errorTable({
     status: 500,
     message: ({ method }: { method: string }) => `rpc: service/method request ill-formed: ${method}`,
   },
-  NOT_PRIMARY: {
-    status: 500,
-    message: ({ datacenter, primary }: { datacenter: string; primary: string }) =>
-      `Cannot write global data in "${datacenter}": not the primary datacenter, which is "${primary}"`,
-  },
   SESSIONS_NOT_SERVED: {
     status: 501,
     message: ({ operation, key }: { operation: string; key: string }) =>
       `Cannot ${operation} key "${key}": sessions are not served by this version`,
     hint: () => 'Use check-and-set ("?cas=") where a lock is not needed',
+  },
+  KEY_TOO_LONG: {
+    status: 400,
+    message: ({ keyBytes, limitBytes }: { keyBytes: number; limitBytes: number }) =>
+      `Cannot write key: its name has ${keyBytes} bytes and the limit is ${limitBytes}`,
+  },
+  VALUE_TOO_LARGE: {
+    status: 413,
+    message: ({ valueBytes, limitBytes }: { valueBytes: number; limitBytes: number }) =>
+      `Value exceeds ${limitBytes} byte limit: it has ${valueBytes}`,
   },
   TOO_MANY_WAITERS: {
     status: 429,

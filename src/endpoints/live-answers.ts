@@ -5,7 +5,7 @@
  * one run of the query. An answer is forgotten when it changes, when others are used more (bounded by count and by the
  * bytes rendered from it), but never taken from those who hold or wait for it.
  */
-import type { Clock, Metrics, Timer } from '#base'
+import type { Clock, Metrics } from '#base'
 import type { QueryMeta } from '#codec'
 import type { Reading, Watch } from '#state'
 import { endpointError } from './errors.ts'

@@ -6,7 +6,7 @@
  * it reads or does.
  */
 import type { Clock, Logger } from '#base'
-import type { Kind, QueryMeta, QueryOptions, Struct } from '#codec'
+import type { Kind, QueryMeta, QueryOptions, QuerySource, Struct } from '#codec'
 import type { ReadTx, State } from '#state'
 import type { Ports, Router } from './ports.ts'
 
@@ -18,13 +18,17 @@ import type { Ports, Router } from './ports.ts'
  */
 export type Scope = 'datacenter' | 'primary' | 'here'
 
-/** Arguments that may name a datacenter. */
-export interface RoutedArgs {
-  readonly Datacenter?: string
-}
+/** Arguments of any operation; those that have a field `Datacenter` say with it where to go. */
+export type RoutedArgs = object
 
 /** Arguments of a read: where, and how it may be answered. */
 export type ReadArgs = QueryOptions & { readonly Datacenter: string }
+
+/** How arguments name the datacenter they are for. */
+export interface Route<A> {
+  get(args: A): string
+  with(args: A, datacenter: string): A
+}
 
 interface OperationBase<A extends RoutedArgs, R> {
   /** As on the wire: `Catalog.ListNodes`. */
@@ -32,12 +36,16 @@ interface OperationBase<A extends RoutedArgs, R> {
   readonly args: Struct<A>
   readonly reply: Kind<R>
   readonly scope: Scope
+  /** Which datacenter `args` name, where that is not their field `Datacenter`. */
+  readonly route?: Route<A>
 }
 
 /** What a read may know besides the tables. */
 export interface ReadContext {
   readonly datacenter: string
   readonly primaryDatacenter: string
+  /** Seconds from the asker to a node of this datacenter; undefined where that is not known, then nothing is sorted. */
+  distancesFrom(source: QuerySource): ((node: string) => number) | undefined
 }
 
 /** A question to the tables: blocking, shared answers and the facts about the answer come from the middleware. */
@@ -60,6 +68,15 @@ export interface CallContext extends ReadContext {
   readonly log: Logger
   /** Aborted when the caller is gone. */
   readonly signal: AbortSignal | undefined
+  /** Puts one question to another datacenter, as it is. @throws HanseError REMOTE_ERROR and the router's errors */
+  ask<A, R>(wire: WireCall<A, R>, args: A, to: { datacenter: string; timeoutMs: number }): Promise<R>
+}
+
+/** What must be known to call an operation elsewhere. */
+export interface WireCall<A, R> {
+  readonly name: string
+  readonly args: Kind<A>
+  readonly reply: Kind<R>
 }
 
 /** A write, or a call that is not a question to the tables. */

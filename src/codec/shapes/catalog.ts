@@ -327,3 +327,21 @@ export const IndexedNodeDump = struct('IndexedNodeDump', {
   ...queryMeta,
 })
 export type IndexedNodeDump = ReturnType<typeof IndexedNodeDump.of>
+
+/** How many of something are healthy; `Name` is empty where all nodes are meant. */
+export const HealthSummary = struct('HealthSummary', {
+  Name: jsonOmitEmpty(string),
+  Total: int,
+  Passing: int,
+  Warning: int,
+  Critical: int,
+})
+export type HealthSummary = ReturnType<typeof HealthSummary.of>
+
+/** The health of the whole catalog in numbers. */
+export const CatalogSummary = struct('CatalogSummary', {
+  Nodes: list(HealthSummary),
+  Services: list(HealthSummary),
+  Checks: list(HealthSummary),
+})
+export type CatalogSummary = ReturnType<typeof CatalogSummary.of>

@@ -17,6 +17,7 @@ export const QuerySource = struct('QuerySource', {
   Ip: string,
   DisableNode: bool,
 })
+export type QuerySource = ReturnType<typeof QuerySource.of>
 
 /** How a read may be answered; flattened into each request. */
 export const queryOptions = {

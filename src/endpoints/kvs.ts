@@ -1,0 +1,123 @@
+/**
+ * KVS.*: the key/value store.
+ */
+import { bool, type DirEntry, IndexedDirEntries, IndexedKeyList, KeyListRequest, KeyRequest, KVSRequest } from '#codec'
+import type { WriteTx } from '#state'
+import { endpointError } from './errors.ts'
+import { readOperation, writeOperation } from './operation.ts'
+
+/** Largest value; the same number as Consul's default for `kv_max_value_size`. */
+export const MAX_VALUE_BYTES = 512 * 1024
+/** Largest key; it must fit the store's keys with its table's name before it. */
+const MAX_KEY_BYTES = 900
+
+/** What each `Op` does; the reply is true where a condition was met, and means nothing for plain writes. */
+const OPERATIONS: Readonly<Record<string, (tx: WriteTx, entry: DirEntry) => boolean>> = {
+  set: (tx, entry) => {
+    put(tx, entry)
+    return false
+  },
+  delete: (tx, { Key }) => {
+    tx.deleteKv(Key)
+    return false
+  },
+  'delete-tree': (tx, { Key }) => {
+    tx.deleteKvTree(Key)
+    return false
+  },
+  cas: (tx, entry) => {
+    if ((tx.kv.get(entry.Key)?.ModifyIndex ?? 0) !== entry.ModifyIndex) return false
+    put(tx, entry)
+    return true
+  },
+  'delete-cas': (tx, { Key, ModifyIndex }) => {
+    const known = tx.kv.get(Key)
+    if (known === undefined) return true
+    if (known.ModifyIndex !== ModifyIndex) return false
+    tx.deleteKv(Key)
+    return true
+  },
+}
+
+/** `Session` and `LockIndex` belong to locks and are never taken from a caller. */
+function put(tx: WriteTx, entry: DirEntry): void {
+  const known = tx.kv.get(entry.Key)
+  const Value = entry.Value === null || entry.Value.length === 0 ? null : entry.Value
+  tx.putKv({ ...entry, Value, Session: known?.Session ?? '', LockIndex: known?.LockIndex ?? 0 })
+}
+
+/** Writes or deletes one key, or all below a prefix. */
+export const apply = writeOperation({
+  name: 'KVS.Apply',
+  args: KVSRequest,
+  reply: bool,
+  scope: 'datacenter',
+  async run({ state }, { Op, DirEnt }) {
+    const work = operationOf(Op, DirEnt.Key)
+    if (DirEnt.Key === '' && Op !== 'delete-tree') throw invalid('Must provide key')
+    if (Buffer.byteLength(DirEnt.Key) > MAX_KEY_BYTES) {
+      throw endpointError('KEY_TOO_LONG', { keyBytes: Buffer.byteLength(DirEnt.Key), limitBytes: MAX_KEY_BYTES })
+    }
+    const valueBytes = DirEnt.Value?.length ?? 0
+    if (valueBytes > MAX_VALUE_BYTES) {
+      throw endpointError('VALUE_TOO_LARGE', { valueBytes, limitBytes: MAX_VALUE_BYTES })
+    }
+    return (await state.write((tx) => work(tx, DirEnt))).value
+  },
+})
+
+function operationOf(name: string, key: string): (tx: WriteTx, entry: DirEntry) => boolean {
+  const known = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined
+  if (known !== undefined) return known
+  if (name === 'lock' || name === 'unlock') throw endpointError('SESSIONS_NOT_SERVED', { operation: name, key })
+  throw invalid(`Invalid KVS operation "${name}"`)
+}
+
+function invalid(text: string): Error {
+  return endpointError('INVALID_REQUEST', { text })
+}
+
+/** One entry; null where there is none. */
+export const get = readOperation({
+  name: 'KVS.Get',
+  args: KeyRequest,
+  reply: IndexedDirEntries,
+  scope: 'datacenter',
+  query(tx, { Key }) {
+    const entry = tx.kv.get(Key)
+    return IndexedDirEntries.of({ Entries: entry === undefined ? null : [entry] })
+  },
+})
+
+/** All entries below a prefix, sorted by key. */
+export const list = readOperation({
+  name: 'KVS.List',
+  args: KeyRequest,
+  reply: IndexedDirEntries,
+  scope: 'datacenter',
+  query(tx, { Key }) {
+    const entries = tx.kv.list(Key)
+    return IndexedDirEntries.of({ Entries: entries.length === 0 ? null : entries })
+  },
+})
+
+/** The keys below a prefix, with a separator only as far as its next occurrence. */
+export const listKeys = readOperation({
+  name: 'KVS.ListKeys',
+  args: KeyListRequest,
+  reply: IndexedKeyList,
+  scope: 'datacenter',
+  query(tx, { Prefix, Seperator }) {
+    const keys = tx.kv.keys(Prefix)
+    return IndexedKeyList.of({ Keys: keys.length === 0 ? null : cutAt(keys, Prefix.length, Seperator) })
+  },
+})
+
+function cutAt(keys: readonly string[], from: number, separator: string): readonly string[] {
+  if (separator === '') return keys
+  const cut = keys.map((key) => {
+    const at = key.indexOf(separator, from)
+    return at === -1 ? key : key.slice(0, at + separator.length)
+  })
+  return [...new Set(cut)]
+}

@@ -1,0 +1,21 @@
+/**
+ * The table of all operations.
+ */
+import * as catalog from './catalog.ts'
+import * as coordinate from './coordinate.ts'
+import * as federationState from './federation-state.ts'
+import * as health from './health.ts'
+import * as internal from './internal.ts'
+import * as kvs from './kvs.ts'
+import type { AnyOperation } from './operation.ts'
+import * as status from './status.ts'
+
+export const allOperations: readonly AnyOperation[] = [
+  catalog,
+  coordinate,
+  federationState,
+  health,
+  internal,
+  kvs,
+  status,
+].flatMap((family): AnyOperation[] => Object.values(family).filter((each) => typeof each === 'object'))

@@ -1,0 +1,31 @@
+/**
+ * Status.*: is a server there, who leads, which servers are there.
+ */
+import { DCSpecificRequest, Empty, EmptyReadRequest, list, string } from '#codec'
+import { callOperation } from './operation.ts'
+
+export const ping = callOperation({
+  name: 'Status.Ping',
+  args: EmptyReadRequest,
+  reply: Empty,
+  scope: 'here',
+  run: async () => Empty.of(),
+})
+
+/** "ip:port" of the leader's server port; empty when there is none. */
+export const leader = callOperation({
+  name: 'Status.Leader',
+  args: DCSpecificRequest,
+  reply: string,
+  scope: 'datacenter',
+  run: async ({ ports }) => ports.leaderAddress(),
+})
+
+/** "ip:port" of every server of the datacenter. */
+export const peers = callOperation({
+  name: 'Status.Peers',
+  args: DCSpecificRequest,
+  reply: list(string),
+  scope: 'datacenter',
+  run: async ({ ports }) => [...ports.peers()],
+})
