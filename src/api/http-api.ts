@@ -1,0 +1,43 @@
+/**
+ * The HTTP API: all routes on one server.
+ */
+import type { Clock, Logger, Metrics, Random } from '#base'
+import type { Endpoints } from '#endpoints'
+import type { AgentPort } from './agent-port.ts'
+import { HttpServer, type HttpServerOptions } from './http/server.ts'
+import { agentRoutes } from './routes/agent.ts'
+import { catalogRoutes } from './routes/catalog.ts'
+import { coordinateRoutes } from './routes/coordinate.ts'
+import { federationRoutes } from './routes/federation.ts'
+import { healthRoutes } from './routes/health.ts'
+import { keyringRoutes } from './routes/keyring.ts'
+import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
+
+export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes'> {
+  readonly endpoints: Endpoints
+  readonly agent: AgentPort
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** `limits.kv_max_value_size`. */
+  readonly kvMaxValueBytes?: number
+}
+
+/** Puts the routes together; `listen()` on what it gives opens ports. */
+export function httpApi(options: HttpApiOptions): HttpServer {
+  const { endpoints, random, clock, agent } = options
+  const ports = { endpoints, random, clock, agentNode: agent.nodeName }
+  return new HttpServer({
+    ...options,
+    routes: [
+      ...agentRoutes(ports, agent),
+      ...catalogRoutes(ports),
+      ...healthRoutes(ports),
+      ...kvRoutes(ports, options.kvMaxValueBytes ?? DEFAULT_KV_MAX_VALUE_BYTES),
+      ...coordinateRoutes(ports),
+      ...federationRoutes(ports, agent),
+      ...keyringRoutes(ports),
+    ],
+  })
+}

@@ -1,0 +1,212 @@
+/**
+ * /v1/agent/services, /v1/agent/checks, registrations, maintenance, TTL updates, and health by service name or ID.
+ */
+import {
+  AgentCheckDefinition,
+  AgentServiceDefinition,
+  compileFilter,
+  type FilterFields,
+  HealthCheck,
+  type NodeService,
+  snakeToDefinition,
+  string,
+  struct,
+} from '#codec'
+import type { AgentPort, CheckStatus } from '../agent-port.ts'
+import { checkCheckDefinition, checkServiceDefinition } from '../definition-checks.ts'
+import { apiError } from '../errors.ts'
+import { type Answer, API_HEADERS, EMPTY_ANSWER, jsonAnswer } from '../http/answer.ts'
+import { jsonBytes } from '../http/json-bytes.ts'
+import { type ApiRequest, decodeBody, isSet, MAX_JSON_BODY_BYTES, parseBool } from '../http/request.ts'
+import { call, type Handler, type Route } from '../http/route.ts'
+import { agentCheckFields, agentServiceFields, agentServiceJson, healthCheckJson } from './agent-json.ts'
+import { waitForHash } from './agent-service-wait.ts'
+import type { RoutePorts } from './read-route.ts'
+
+export function agentServiceRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
+  return [
+    { pattern: '/v1/agent/services', methods: { GET: servicesHandler(agent) } },
+    { pattern: '/v1/agent/service/', methods: { GET: call((request) => waitForHash(ports, agent, request)) } },
+    { pattern: '/v1/agent/service/register', methods: { PUT: registerServiceHandler(agent) } },
+    { pattern: '/v1/agent/service/deregister/', methods: { PUT: put((id) => agent.deregisterService(id)) } },
+    { pattern: '/v1/agent/service/maintenance/', methods: { PUT: serviceMaintenanceHandler(agent) } },
+    { pattern: '/v1/agent/maintenance', methods: { PUT: nodeMaintenanceHandler(agent) } },
+    { pattern: '/v1/agent/checks', methods: { GET: checksHandler(agent) } },
+    { pattern: '/v1/agent/check/register', methods: { PUT: registerCheckHandler(agent) } },
+    { pattern: '/v1/agent/check/deregister/', methods: { PUT: put((id) => agent.deregisterCheck(id)) } },
+    { pattern: '/v1/agent/check/pass/', methods: { PUT: ttlHandler(agent, 'passing') } },
+    { pattern: '/v1/agent/check/warn/', methods: { PUT: ttlHandler(agent, 'warning') } },
+    { pattern: '/v1/agent/check/fail/', methods: { PUT: ttlHandler(agent, 'critical') } },
+    { pattern: '/v1/agent/check/update/', methods: { PUT: updateHandler(agent) } },
+    { pattern: '/v1/agent/health/service/id/', methods: { GET: healthByIdHandler(agent) } },
+    { pattern: '/v1/agent/health/service/name/', methods: { GET: healthByNameHandler(agent) } },
+  ]
+}
+
+/** A write that says nothing when it worked. */
+function put(run: (rest: string, request: ApiRequest) => Promise<void>): Handler {
+  return call(async (request) => {
+    await run(request.rest, request)
+    return EMPTY_ANSWER
+  })
+}
+
+/** Records by ID, filtered, keys sorted as Go writes maps. */
+function byId<T>(
+  request: ApiRequest,
+  items: readonly T[],
+  idOf: (item: T) => string,
+  fields: FilterFields,
+): [string, T][] {
+  const wanted = compileFilter(request.query.get('filter') ?? '', fields)
+  const kept = items.filter(wanted).map((item): [string, T] => [idOf(item), item])
+  return kept.sort(([left], [right]) => (left < right ? -1 : 1))
+}
+
+function servicesHandler(agent: AgentPort): Handler {
+  return call((request) => {
+    const records = agent.services().map((service) => ({ ...service, Datacenter: agent.datacenter }))
+    const found = byId(request, records, ({ ID }) => ID, agentServiceFields)
+    const shown = found.map(([id, service]) => [id, agentServiceJson(service, agent.datacenter)])
+    return jsonAnswer(Object.fromEntries(shown), request.pretty)
+  })
+}
+
+function checksHandler(agent: AgentPort): Handler {
+  return call((request) => {
+    const found = byId(request, agent.checks(), ({ CheckID }) => CheckID, agentCheckFields)
+    return jsonAnswer(Object.fromEntries(found.map(([id, check]) => [id, HealthCheck.toJson(check)])), request.pretty)
+  })
+}
+
+// Go decodes these bodies through a type called Alias inside a method, and its errors say so.
+const SERVICE_BODY = { type: 'structs.ServiceDefinition', path: '.Alias' }
+const CHECK_BODY = { type: 'structs.CheckDefinition', path: '.Alias' }
+
+function registerServiceHandler(agent: AgentPort): Handler {
+  return put(async (_, request) => {
+    const body = await request.body(MAX_JSON_BODY_BYTES)
+    const definition = decodeBody(AgentServiceDefinition, body, SERVICE_BODY, snakeToDefinition)
+    checkServiceDefinition(definition, { scripts: agent.remoteScriptChecks })
+    const replaceExistingChecks = isSet(request.query, 'replace-existing-checks')
+    await agent.registerService(definition, { replaceExistingChecks })
+  })
+}
+
+function registerCheckHandler(agent: AgentPort): Handler {
+  return put(async (_, request) => {
+    const body = await request.body(MAX_JSON_BODY_BYTES)
+    const definition = decodeBody(AgentCheckDefinition, body, CHECK_BODY, snakeToDefinition)
+    checkCheckDefinition(definition, { scripts: agent.remoteScriptChecks })
+    await agent.registerCheck(definition)
+  })
+}
+
+function ttlHandler(agent: AgentPort, status: CheckStatus): Handler {
+  return put((id, request) => agent.updateTtl(id, status, request.query.get('note') ?? ''))
+}
+
+const UpdateBody = struct('checkUpdate', { Status: string, Output: string })
+const STATUSES: readonly CheckStatus[] = ['passing', 'warning', 'critical']
+
+function updateHandler(agent: AgentPort): Handler {
+  return put(async (id, request) => {
+    const names = { type: 'agent.checkUpdate', path: 'checkUpdate' }
+    const { Status, Output } = decodeBody(UpdateBody, await request.body(MAX_JSON_BODY_BYTES), names)
+    const status = STATUSES.find((known) => known === Status)
+    if (status === undefined) throw apiError('BAD_PARAMETER', { text: `Invalid check status: '${Status}'` })
+    await agent.updateTtl(id, status, Output)
+  })
+}
+
+/** `?enable=`. @throws HanseError BAD_PARAMETER */
+function enableOf(request: ApiRequest): boolean {
+  const text = request.query.get('enable')
+  if (text === null) throw apiError('BAD_PARAMETER', { text: 'Missing value for enable' })
+  const value = parseBool(text)
+  if (value === undefined) {
+    throw apiError('BAD_PARAMETER', { text: `Invalid value for enable: ${JSON.stringify(text)}` })
+  }
+  return value
+}
+
+function serviceMaintenanceHandler(agent: AgentPort): Handler {
+  return put(async (id, request) => {
+    if (id === '') throw apiError('BAD_PARAMETER', { text: 'Missing service ID' })
+    await agent.serviceMaintenance(id, enableOf(request), request.query.get('reason') ?? '')
+  })
+}
+
+function nodeMaintenanceHandler(agent: AgentPort): Handler {
+  return put((_, request) => agent.nodeMaintenance(enableOf(request), request.query.get('reason') ?? ''))
+}
+
+type Aggregate = 'maintenance' | 'critical' | 'warning' | 'passing'
+const AGGREGATE_STATUS: Readonly<Record<Aggregate, number>> = {
+  maintenance: 503,
+  critical: 503,
+  warning: 429,
+  passing: 200,
+}
+/** Worst first. */
+const SEVERITY: readonly Aggregate[] = ['maintenance', 'critical', 'warning', 'passing']
+const SERVICE_NOT_FOUND = 404
+
+/** Checks of the service and of the node. */
+function checksFor(agent: AgentPort, service: NodeService): HealthCheck[] {
+  return agent
+    .checks()
+    .filter((check) => check.ServiceID === service.ID || check.ServiceID === '')
+    .sort((left, right) => (left.CheckID < right.CheckID ? -1 : 1))
+}
+
+function aggregate(checks: readonly HealthCheck[]): Aggregate {
+  const found = new Set(
+    checks.map(({ CheckID, Status }) =>
+      CheckID === '_node_maintenance' || CheckID.startsWith('_service_maintenance:') ? 'maintenance' : Status,
+    ),
+  )
+  return SEVERITY.find((status) => found.has(status)) ?? 'passing'
+}
+
+function healthJson(agent: AgentPort, service: NodeService, checks: readonly HealthCheck[]) {
+  return {
+    AggregatedStatus: aggregate(checks),
+    Service: agentServiceJson(service, agent.datacenter),
+    Checks: checks.map(healthCheckJson),
+  }
+}
+
+/** `format=text` shows the reason alone. */
+function healthAnswer(request: ApiRequest, status: number, reason: string, json: unknown): Answer {
+  const text = request.query.get('format') === 'text'
+  const type = text ? 'text/plain' : 'application/json'
+  const headers = [...API_HEADERS, 'Content-Type', type, 'X-Consul-Reason', reason]
+  return { status, headers, body: text ? Buffer.from(reason) : jsonBytes(json, request.pretty) }
+}
+
+function healthByIdHandler(agent: AgentPort): Handler {
+  return call((request) => {
+    const service = agent.service(request.rest)
+    if (service === undefined) {
+      const json = { AggregatedStatus: 'critical', Service: null, Checks: null }
+      return healthAnswer(request, SERVICE_NOT_FOUND, `ServiceId ${request.rest} not found`, json)
+    }
+    const checks = checksFor(agent, service)
+    const status = aggregate(checks)
+    return healthAnswer(request, AGGREGATE_STATUS[status], status, healthJson(agent, service, checks))
+  })
+}
+
+function healthByNameHandler(agent: AgentPort): Handler {
+  return call((request) => {
+    const services = agent.services().filter(({ Service }) => Service === request.rest)
+    if (services.length === 0) {
+      return healthAnswer(request, SERVICE_NOT_FOUND, `ServiceName ${request.rest} Not Found`, [])
+    }
+    const each = services.map((service) => ({ service, checks: checksFor(agent, service) }))
+    const worst = aggregate(each.flatMap(({ checks }) => checks))
+    const json = each.map(({ service, checks }) => healthJson(agent, service, checks))
+    return healthAnswer(request, AGGREGATE_STATUS[worst], worst, json)
+  })
+}
