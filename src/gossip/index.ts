@@ -1,0 +1,18 @@
+/**
+ * gossip/: who is alive. SWIM, suspicion, Serf events and queries, keyring, coordinates; LAN and WAN pools.
+ */
+export type * from './api.ts'
+export {
+  type Coordinate,
+  CoordinateClient,
+  coordinateDistanceS,
+  isValidCoordinate,
+  originCoordinate,
+} from './coordinates.ts'
+export { gossipError } from './errors.ts'
+export { startGossip } from './gossip.ts'
+export { gossipKey, parseGossipKey } from './keyring.ts'
+export { isServer } from './merge-check.ts'
+export { MISMATCH_INTERVAL_MS } from './mismatches.ts'
+export { type GossipTiming, gossipTiming, TIMING, type TimingProfile } from './timing.ts'
+export { splitWanName } from './wan-route.ts'
