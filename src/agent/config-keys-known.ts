@@ -1,0 +1,64 @@
+/**
+ * Keys that Consul has and Hanse does not use: accepted with a warning, so that one file serves both programs while a
+ * datacenter moves.
+ *
+ * Source: the public configuration reference of Consul 1.21 and its pages on older versions.
+ */
+import { type KeyTable, known, knownSection } from './config-spec.ts'
+
+export const KNOWN_KEYS: KeyTable = {
+  ...known(
+    'acl_agent_master_token:s acl_agent_token:s acl_datacenter:s acl_default_policy:s acl_down_policy:s ' +
+      'acl_enable_key_list_policy:b acl_enforce_version_8:b acl_master_token:s acl_replication_token:s acl_token:s ' +
+      'acl_ttl:d advertise_addr_ipv4:s advertise_addr_ipv6:s advertise_addr_wan_ipv4:s advertise_addr_wan_ipv6:s ' +
+      'advertise_reconnect_timeout:d auto_reload_config:b auto_reload_config_coalesce_interval:d ' +
+      'default_intention_policy:s disable_anonymous_signature:b disable_host_node_id:b ' +
+      'disable_http_unprintable_char_filter:b disable_update_check:b discovery_max_stale:d enable_acl_replication:b ' +
+      'enable_agent_tls_for_checks:b enable_central_service_config:b enable_debug:b enable_local_script_checks:b ' +
+      'enable_script_checks:b enable_syslog:b experiments:l license_path:s log_rotate_bytes:i log_rotate_duration:d ' +
+      'log_rotate_max_files:i non_voting_server:b partition:s protocol:i raft_prevote_disabled:b raft_protocol:i raft_snapshot_interval:d ' +
+      'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_max_wan:i segment:s ' +
+      'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d session_ttl_min:d start_join_wan:l ' +
+      'syslog_facility:s tls_prefer_server_cipher_suites:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
+      'snapshot_agent:any watches:any audit:any',
+  ),
+  auto_config: knownSection({
+    ...known('enabled:b intro_token:s intro_token_file:s server_addresses:l dns_sans:l ip_sans:l'),
+    authorization: knownSection({
+      ...known('enabled:b'),
+      static: knownSection(
+        known(
+          'allow_reuse:b claim_assertions:l claim_mappings:m list_claim_mappings:m jwt_supported_algs:l ' +
+            'bound_audiences:l bound_issuer:s expiration_leeway:d not_before_leeway:d clock_skew_leeway:d jwks_url:s ' +
+            'jwks_ca_cert:s oidc_discovery_url:s oidc_discovery_ca_cert:s jwt_validation_pub_keys:l',
+        ),
+      ),
+    }),
+  }),
+  auto_encrypt: knownSection(known('allow_tls:b tls:b dns_san:l ip_san:l')),
+  autopilot: knownSection(
+    known(
+      'cleanup_dead_servers:b last_contact_threshold:d max_trailing_logs:i min_quorum:i server_stabilization_time:d ' +
+        'redundancy_zone_tag:s disable_upgrade_migration:b upgrade_version_tag:s',
+    ),
+  ),
+  cache: knownSection(known('entry_fetch_max_burst:i entry_fetch_rate:f')),
+  cloud: knownSection(
+    known('resource_id:s client_id:s client_secret:s hostname:s auth_url:s scada_address:s management_token:s'),
+  ),
+  config_entries: knownSection({ bootstrap: { kind: 'any', status: 'known' } }),
+  locality: knownSection(known('region:s zone:s')),
+  peering: knownSection(known('enabled:b')),
+  raft_boltdb: knownSection(known('no_freelist_sync:b NoFreelistSync:b')),
+  raft_logstore: knownSection({
+    ...known('backend:s disable_log_cache:b'),
+    verification: knownSection(known('enabled:b interval:d')),
+    boltdb: knownSection(known('no_freelist_sync:b')),
+    wal: knownSection(known('segment_size_mb:i')),
+  }),
+  reporting: knownSection({ license: knownSection(known('enabled:b')) }),
+  rpc: knownSection(known('enable_streaming:b')),
+  segments: knownSection(known('name:s bind:s port:i advertise:s rpc_listener:b'), 'objects'),
+  unix_sockets: knownSection(known('user:s group:s mode:s')),
+  xds: knownSection(known('update_max_per_second:f')),
+}

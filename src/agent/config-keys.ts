@@ -1,0 +1,147 @@
+/**
+ * Every configuration key: Consul's names, what Hanse does with each. See config-spec.ts for the form of a row.
+ *
+ * Source: the public configuration reference of Consul 1.21.
+ */
+import { CHECK_KEYS, SERVICE_KEYS } from './config-keys-definitions.ts'
+import { KNOWN_KEYS } from './config-keys-known.ts'
+import { NETWORK_KEYS } from './config-keys-network.ts'
+import { type KeyTable, known, section, used } from './config-spec.ts'
+
+const IDENTITY_KEYS: KeyTable = {
+  datacenter: used('string', 'Name of the datacenter: a-z, 0-9, `-`, `_`', { default: '"dc1"' }),
+  primary_datacenter: used('string', 'Datacenter that is the authority', { default: 'datacenter' }),
+  node_name: used('string', 'Name of the node, unique in the datacenter', { default: 'host name' }),
+  node_id: used('string', 'UUID of the node', { default: 'made once, kept in the data directory' }),
+  node_meta: used('string map', 'Metadata of the node', { reload: true }),
+  data_dir: used('string', 'Directory for state; required unless -dev'),
+  server: used('bool', 'Run a server; false is refused', { default: 'false (-dev: true)' }),
+  bootstrap: used('bool', 'The only server of its datacenter', { default: 'false' }),
+  bootstrap_expect: used('int', 'Servers to wait for', { default: '0' }),
+  leave_on_terminate: used('bool', 'Leave on SIGTERM', { default: 'false' }),
+  skip_leave_on_interrupt: used('bool', 'Do not leave on SIGINT', { default: 'true' }),
+  rejoin_after_leave: used('bool', 'Join the known members again after a leave', { default: 'false' }),
+  pid_file: used('string', 'File for the process id'),
+}
+
+const JOIN_KEYS: KeyTable = {
+  start_join: used('strings', 'Addresses to join at start, once; failing ends the start'),
+  retry_join: used('strings', 'Addresses to join, tried until one answers'),
+  retry_interval: used('duration', 'Time between two tries', { default: '"30s"' }),
+  retry_max: used('int', 'Most tries, 0 for no end', { default: '0' }),
+  retry_join_wan: used('strings', 'WAN addresses; forbidden with federation through gateways'),
+  retry_interval_wan: used('duration', 'Time between two tries', { default: '"30s"' }),
+  primary_gateways: used('strings', 'In a secondary: `host:port` of mesh gateways of the primary'),
+  primary_gateways_interval: used('duration', 'Time between two looks at primary_gateways', { default: '"30s"' }),
+  connect: section('Service mesh', {
+    enabled: used('bool', 'Run the mesh', { default: 'true' }),
+    enable_mesh_gateway_wan_federation: used('bool', 'Datacenters reach each other through mesh gateways only', {
+      default: 'false',
+    }),
+    ...known('ca_provider:s ca_config:any enable_serverless_plugin:b'),
+  }),
+}
+
+const LOG_KEYS: KeyTable = {
+  log_level: used('string', '`trace`, `debug`, `info`, `warn`, `error`', { default: '"info"', reload: true }),
+  log_json: used('bool', 'Log lines as JSON', { default: 'false' }),
+  log_file: used('string', 'Log also to this file'),
+  telemetry: section('Metrics', {
+    prometheus_retention_time: used('duration', 'Keep metrics for Prometheus so long; 0s is off', { default: '"0s"' }),
+    ...known(
+      'disable_hostname:b metrics_prefix:s statsite_address:s statsd_address:s dogstatsd_addr:s dogstatsd_tags:l ' +
+        'prefix_filter:l filter_default:b enable_host_metrics:b disable_per_tenancy_usage_metrics:b ' +
+        'retry_failed_connection:b circonus_api_app:s circonus_api_token:s circonus_api_url:s circonus_broker_id:s ' +
+        'circonus_broker_select_tag:s circonus_check_display_name:s circonus_check_force_metric_activation:s ' +
+        'circonus_check_id:s circonus_check_instance_id:s circonus_check_search_tag:s circonus_check_tags:s ' +
+        'circonus_submission_interval:s circonus_submission_url:s disable_compat_1.9:b',
+    ),
+  }),
+}
+
+const LIMIT_KEYS: KeyTable = {
+  limits: section('Limits', {
+    http_max_conns_per_client: used('int', 'HTTP connections per address', { default: '200', reload: true }),
+    https_handshake_timeout: used('duration', 'Time for a TLS handshake of HTTPS', { default: '"5s"' }),
+    rpc_handshake_timeout: used('duration', 'Time for a TLS handshake on the server port', { default: '"5s"' }),
+    rpc_client_timeout: used('duration', 'Time until a call between servers is given up', {
+      default: '"60s"',
+      reload: true,
+    }),
+    rpc_max_conns_per_client: used('int', 'Connections per address on the server port', {
+      default: '100',
+      reload: true,
+    }),
+    kv_max_value_size: used('int', 'Largest KV value, in bytes', { default: '524288' }),
+    txn_max_req_len: used('int', 'Largest transaction, in bytes', { default: '524288' }),
+    ...known('rpc_rate:f rpc_max_burst:i'),
+    request_limits: { kind: 'object', status: 'known', keys: known('mode:s read_rate:f write_rate:f') },
+  }),
+  performance: section('Timing', {
+    leave_drain_time: used('duration', 'Time for open requests during a leave', { default: '"5s"' }),
+    rpc_hold_timeout: used('duration', 'Time a request waits for a leader', { default: '"7s"' }),
+    ...known('raft_multiplier:i grpc_keepalive_interval:d grpc_keepalive_timeout:d'),
+  }),
+  check_update_interval: used('duration', 'Unchanged check output is written no more often', { default: '"5m"' }),
+  check_output_max_size: used('int', 'Longest check output that is kept, in bytes', { default: '4096' }),
+  discard_check_output: used('bool', 'Keep no check output', { default: 'false', reload: true }),
+  default_query_time: used('duration', 'Longest wait of a blocking query that asks for none', { default: '"300s"' }),
+  max_query_time: used('duration', 'Longest wait of any blocking query', { default: '"600s"' }),
+  disable_coordinates: used('bool', 'No network coordinates', { default: 'false' }),
+  disable_remote_exec: used('bool', 'No remote execution; Hanse has none', { default: 'true' }),
+  disable_keyring_file: used('bool', 'Keep no gossip keys on disk', { default: 'false' }),
+}
+
+const ACL_KEYS: KeyTable = {
+  acl: section('Access control; `enabled = true` is refused: this version does not enforce it', {
+    enabled: used('bool', 'Enforce ACLs', { default: 'false' }),
+    default_policy: used('string', '`allow` or `deny`', { default: '"allow"' }),
+    down_policy: used('string', '`allow`, `deny`, `extend-cache` or `async-cache`', { default: '"extend-cache"' }),
+    token_ttl: used('duration', 'How long a resolved token is used', { default: '"30s"' }),
+    policy_ttl: used('duration', 'How long a resolved policy is used', { default: '"30s"' }),
+    role_ttl: used('duration', 'How long a resolved role is used', { default: '"0s"' }),
+    enable_token_replication: used('bool', 'Copy tokens from the primary', { default: 'false' }),
+    enable_token_persistence: used('bool', 'Keep tokens set by the API', { default: 'false' }),
+    enable_key_list_policy: used('bool', 'Listing keys needs its own right', { default: 'false' }),
+    tokens: section('Tokens of the agent', {
+      initial_management: used('string', 'First management token', { secret: true }),
+      replication: used('string', 'For replication in a secondary', { secret: true }),
+      agent: used('string', 'For the work of the agent', { secret: true }),
+      default: used('string', 'For requests without a token', { secret: true }),
+      agent_recovery: used('string', 'For the agent API while servers are away', { secret: true }),
+      config_file_service_registration: used('string', 'For services of the configuration', { secret: true }),
+      dns: used('string', 'For DNS', { secret: true }),
+      ...known('master:s agent_master:s managed_service_provider:any'),
+    }),
+    ...known('msp_disable_bootstrap:b'),
+  }),
+}
+
+/** All keys, sorted by theme; `CONFIG_KEYS.ports.keys.http` is a row. */
+export const CONFIG_KEYS: KeyTable = {
+  ...IDENTITY_KEYS,
+  ...JOIN_KEYS,
+  ...NETWORK_KEYS,
+  ...LOG_KEYS,
+  ...LIMIT_KEYS,
+  ...ACL_KEYS,
+  ui: used('bool', 'Old: `ui_config.enabled`', { default: 'false' }),
+  ui_config: section('Web interface', {
+    enabled: used('bool', 'Serve it under `/ui/`', { default: 'false (-dev: true)' }),
+    ...known('dir:s content_path:s metrics_provider:s metrics_provider_files:l metrics_provider_options_json:s'),
+    dashboard_url_templates: { kind: 'string map', status: 'known' },
+    metrics_proxy: {
+      kind: 'object',
+      status: 'known',
+      keys: {
+        ...known('base_url:s path_allowlist:l'),
+        add_headers: { kind: 'objects', status: 'known', keys: known('name:s value:s') },
+      },
+    },
+  }),
+  service: section('A service', SERVICE_KEYS, 'objects', { reload: true }),
+  services: section('Services', SERVICE_KEYS, 'objects', { reload: true }),
+  check: section('A check', CHECK_KEYS, 'objects', { reload: true }),
+  checks: section('Checks', CHECK_KEYS, 'objects', { reload: true }),
+  ...KNOWN_KEYS,
+}

@@ -1,0 +1,197 @@
+/**
+ * The configuration as the rest of the program sees it: frozen, typed, defaults filled in, units in the names.
+ */
+import type { LogLevel } from '#base'
+import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
+
+/** −1: off. 0: any free port. */
+export interface PortsConfig {
+  readonly http: number
+  readonly https: number
+  readonly dns: number
+  readonly server: number
+  readonly serfLan: number
+  readonly serfWan: number
+  readonly grpc: number
+  readonly grpcTls: number
+  /** Ports that a file or flag set: if one is taken, that is an error; a default one is done without. */
+  readonly configured: readonly PortName[]
+}
+export type PortName = 'http' | 'https' | 'dns' | 'server' | 'serfLan' | 'serfWan' | 'grpc' | 'grpcTls'
+
+/** Addresses to listen on, IPs without port. */
+export interface ListenAddresses {
+  readonly http: readonly string[]
+  readonly https: readonly string[]
+  readonly dns: readonly string[]
+  readonly grpc: readonly string[]
+  readonly grpcTls: readonly string[]
+  readonly server: string
+  readonly serfLan: string
+  readonly serfWan: string
+}
+
+export interface GossipConfig {
+  readonly gossipIntervalMs: number
+  readonly gossipNodes: number
+  readonly probeIntervalMs: number
+  readonly probeTimeoutMs: number
+  readonly retransmitMult: number
+  readonly suspicionMult: number
+}
+
+export interface TlsInterfaceConfig {
+  /** Empty text: not given. Files are read by whoever listens or dials. */
+  readonly caFile: string
+  readonly caPath: string
+  readonly certFile: string
+  readonly keyFile: string
+  readonly verifyIncoming: boolean
+  readonly verifyOutgoing: boolean
+  readonly verifyServerHostname: boolean
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly cipherSuites: readonly string[]
+}
+
+export interface TlsConfig {
+  readonly internalRpc: TlsInterfaceConfig
+  readonly https: TlsInterfaceConfig
+  readonly grpc: TlsInterfaceConfig
+}
+
+export interface DnsConfig {
+  readonly nodeTtlMs: number
+  /** By service name; `*` for all, `web*` for a prefix. */
+  readonly serviceTtlMs: Readonly<Record<string, number>>
+  readonly allowStale: boolean
+  readonly maxStaleMs: number
+  readonly onlyPassing: boolean
+  readonly udpAnswerLimit: number
+  readonly aRecordLimit: number
+  readonly enableTruncate: boolean
+  readonly disableCompression: boolean
+  readonly useCache: boolean
+  readonly cacheMaxAgeMs: number
+  readonly recursorTimeoutMs: number
+  readonly recursorStrategy: 'sequential' | 'random'
+  readonly nodeMetaTxt: boolean
+  readonly soa: {
+    readonly refreshSeconds: number
+    readonly retrySeconds: number
+    readonly expireSeconds: number
+    readonly minTtlSeconds: number
+  }
+}
+
+export interface LimitsConfig {
+  readonly httpMaxConnsPerClient: number
+  readonly httpsHandshakeTimeoutMs: number
+  readonly rpcHandshakeTimeoutMs: number
+  readonly rpcClientTimeoutMs: number
+  readonly rpcMaxConnsPerClient: number
+  readonly kvMaxValueBytes: number
+  readonly txnMaxRequestBytes: number
+}
+
+export interface HttpConfig {
+  readonly blockEndpoints: readonly string[]
+  readonly responseHeaders: Readonly<Record<string, string>>
+  /** CIDRs; empty: writes are taken from everywhere. */
+  readonly allowWriteHttpFrom: readonly string[]
+  /** 0: the default of the HTTP server. */
+  readonly maxHeaderBytes: number
+}
+
+export interface AclConfig {
+  readonly enabled: boolean
+  readonly defaultPolicy: string
+  readonly downPolicy: string
+  readonly tokenTtlMs: number
+  readonly policyTtlMs: number
+  readonly roleTtlMs: number
+  readonly enableTokenReplication: boolean
+  readonly enableTokenPersistence: boolean
+  readonly enableKeyListPolicy: boolean
+  /** Secret. By the key's name (`agent`, `replication`, …). */
+  readonly tokens: Readonly<Record<string, string>>
+}
+
+export interface RuntimeConfig {
+  readonly datacenter: string
+  readonly primaryDatacenter: string
+  readonly nodeName: string
+  /** Missing: made once and kept in the data directory by the agent. */
+  readonly nodeId: string | undefined
+  readonly nodeMeta: Readonly<Record<string, string>>
+  /** Empty in -dev without one: the agent uses a temporary directory. */
+  readonly dataDir: string
+  readonly dev: boolean
+  readonly server: boolean
+  readonly bootstrap: boolean
+  readonly bootstrapExpect: number
+
+  readonly bindAddress: string
+  readonly clientAddresses: readonly string[]
+  readonly advertiseAddress: string
+  readonly advertiseAddressWan: string
+  readonly listen: ListenAddresses
+  readonly ports: PortsConfig
+  readonly translateWanAddrs: boolean
+
+  readonly domain: string
+  readonly altDomain: string
+  readonly recursors: readonly string[]
+  readonly dnsConfig: DnsConfig
+  readonly httpConfig: HttpConfig
+  readonly uiEnabled: boolean
+
+  /** Secret. Base64 of 16, 24 or 32 bytes; missing: gossip is not encrypted. */
+  readonly encrypt: string | undefined
+  readonly encryptVerifyIncoming: boolean
+  readonly encryptVerifyOutgoing: boolean
+  readonly disableKeyringFile: boolean
+  readonly gossipLan: GossipConfig
+  readonly gossipWan: GossipConfig
+  readonly reconnectTimeoutLanMs: number
+  readonly reconnectTimeoutWanMs: number
+  readonly disableCoordinates: boolean
+
+  readonly startJoin: readonly string[]
+  readonly retryJoin: readonly string[]
+  readonly retryJoinIntervalMs: number
+  /** 0: no end. */
+  readonly retryJoinMaxAttempts: number
+  readonly retryJoinWan: readonly string[]
+  readonly retryJoinIntervalWanMs: number
+  readonly primaryGateways: readonly string[]
+  readonly primaryGatewaysIntervalMs: number
+  readonly connect: { readonly enabled: boolean; readonly enableMeshGatewayWanFederation: boolean }
+
+  readonly rejoinAfterLeave: boolean
+  readonly leaveOnTerminate: boolean
+  readonly skipLeaveOnInterrupt: boolean
+  readonly performance: { readonly leaveDrainTimeMs: number; readonly rpcHoldTimeoutMs: number }
+
+  readonly tls: TlsConfig
+  readonly serverName: string
+
+  readonly logLevel: LogLevel
+  readonly logJson: boolean
+  readonly logFile: string
+  readonly pidFile: string
+  readonly telemetry: { readonly prometheusRetentionMs: number }
+
+  readonly limits: LimitsConfig
+  readonly defaultQueryTimeMs: number
+  readonly maxQueryTimeMs: number
+  readonly checkUpdateIntervalMs: number
+  readonly checkOutputMaxBytes: number
+  readonly discardCheckOutput: boolean
+  readonly disableRemoteExec: boolean
+  readonly acl: AclConfig
+
+  /** Bodies as `/v1/agent/service/register` takes them. */
+  readonly services: readonly ServiceDefinitionBody[]
+  /** Bodies as `/v1/agent/check/register` takes them. */
+  readonly checks: readonly CheckDefinitionBody[]
+}
