@@ -45,7 +45,8 @@ export const listNodes = readOperation({
   reply: IndexedNodes,
   scope: 'datacenter',
   query(tx, args, context) {
-    const nodes = tx.nodes.all().filter(({ Meta }) => hasMetadata(args.NodeMetaFilters, Meta))
+    const known = args.PeerName === '' ? tx.nodes.all() : []
+    const nodes = known.filter(({ Meta }) => hasMetadata(args.NodeMetaFilters, Meta))
     const wanted = filtered(nodes, args.Filter, nodeFields)
     return IndexedNodes.of({ Nodes: nearestFirst(wanted, args.Source, context, ({ Node }) => Node) })
   },
@@ -105,8 +106,8 @@ export const serviceNodes = readOperation({
 })
 
 function instancesFor(tx: ReadTx, args: ServiceSpecificRequest): readonly ServiceInstance[] {
-  // Nothing is behind an ingress gateway: there are no links from gateways to services.
-  if (args.Ingress) return []
+  // Nothing comes from peers, and nothing is behind an ingress gateway: neither is served.
+  if (args.Ingress || args.PeerName !== '') return []
   if (args.ServiceName === '') return tx.services.all()
   return args.Connect ? tx.services.connectFor(args.ServiceName) : tx.services.named(args.ServiceName)
 }
@@ -196,6 +197,6 @@ function servicesOn(
   args: NodeSpecificRequest,
 ): { node: Node; services: readonly NodeService[] } | undefined {
   const node = tx.nodes.get(args.Node) ?? tx.nodes.byId(args.Node)
-  if (node === undefined) return undefined
+  if (node === undefined || args.PeerName !== '') return undefined
   return { node, services: filtered(tx.services.ofNode(node.Node), args.Filter, nodeServiceFields) }
 }

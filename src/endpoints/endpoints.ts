@@ -71,7 +71,7 @@ const OPERATIONS: ReadonlyMap<string, AnyOperation> = new Map(allOperations.map(
 const SERVICES: ReadonlySet<string> = new Set(allOperations.map((each) => each.name.split('.', 1)[0] ?? ''))
 
 /** What does not change the answer, so that all who differ only in it share one. */
-const NOT_IN_KEY: ReadonlySet<string> = new Set<keyof QueryOptions | 'Datacenter'>([
+const NOT_IN_KEY: ReadonlySet<string> = new Set<keyof QueryOptions | 'Datacenter' | 'Source'>([
   'Datacenter',
   'Token',
   'MinQueryIndex',
@@ -83,6 +83,7 @@ const NOT_IN_KEY: ReadonlySet<string> = new Set<keyof QueryOptions | 'Datacenter
   'MaxAge',
   'MustRevalidate',
   'StaleIfError',
+  'Source',
   'AllowNotModifiedResponse',
 ])
 
@@ -266,6 +267,7 @@ export class Endpoints {
     return {
       key: keyOf(operation, args),
       operation: operation.name,
+      volatile: askerOf(args) !== '',
       run: () => state.read((tx) => operation.query(tx, args, this.#readContext)),
     }
   }
@@ -314,7 +316,13 @@ const keyFields = new Map<string, readonly string[]>(
 function keyOf(operation: { readonly name: string }, args: ReadArgs): string {
   const record: Readonly<Record<string, unknown>> = { ...args }
   const asked = keyFields.get(operation.name)?.map((field) => record[field])
-  return operation.name + JSON.stringify(asked)
+  return operation.name + JSON.stringify([askerOf(args), ...(asked ?? [])])
+}
+
+/** The node that distances are asked from; empty where the answer does not depend on who asks. */
+function askerOf(args: object): string {
+  if (!('Source' in args) || typeof args.Source !== 'object' || args.Source === null) return ''
+  return 'Node' in args.Source && typeof args.Source.Node === 'string' ? args.Source.Node : ''
 }
 
 function unknownMethod(method: string): Error {

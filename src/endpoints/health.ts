@@ -42,8 +42,8 @@ export const serviceNodes = readOperation({
 })
 
 function instancesFor(tx: ReadTx, args: ServiceSpecificRequest): readonly CheckServiceNode[] {
-  // Nothing is behind an ingress gateway: there are no links from gateways to services.
-  return args.Ingress ? [] : tx.instances(args.ServiceName, { connect: args.Connect })
+  // Nothing comes from peers, and nothing is behind an ingress gateway: neither is served.
+  return args.Ingress || args.PeerName !== '' ? [] : tx.instances(args.ServiceName, { connect: args.Connect })
 }
 
 function healthTest(type: number): (checks: readonly HealthCheck[] | null) => boolean {

@@ -52,6 +52,8 @@ export interface Question<R extends QueryMeta> {
   readonly key: string
   /** For messages: the operation's name. */
   readonly operation: string
+  /** Never shared: it depends on more than its reading tells (distances). */
+  readonly volatile: boolean
   run(): Reading<R>
 }
 
@@ -167,7 +169,14 @@ export class LiveAnswers {
         fail: (error) => settle(() => reject(error)),
       }
       const onAbort = () => waiter.fail(cancelled())
-      const timer = this.#clock.after(timeoutMs, () => waiter.wake(group.answer))
+      const onTimeout = () => {
+        try {
+          waiter.wake(this.#current(question))
+        } catch (error) {
+          waiter.fail(error)
+        }
+      }
+      const timer = this.#clock.after(timeoutMs, onTimeout)
       signal?.addEventListener('abort', onAbort, { once: true })
       group.waiters.add(waiter)
       this.#park(1)
@@ -185,6 +194,7 @@ export class LiveAnswers {
 
   #current<R extends QueryMeta>(question: Question<R>): Answer<R> {
     const { key } = question
+    if (question.volatile) return new Answer(this, question)
     const kept = this.#kept.get(key)
     if (kept !== undefined && !kept.answer.fired) {
       this.#kept.delete(key)
