@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { after, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import { ManualClock, systemClock } from '#base'
-import { createCertificate, createCertificateAuthority } from '../codec/x509.ts'
+import { createCertificate, createCertificateAuthority } from '#codec'
 import { type DialTlsOptions, dialTcp, dialTls } from './dial.ts'
 
 const open: (Server | Socket)[] = []

@@ -11,15 +11,7 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
-import {
-  type Clock,
-  formatHostPort,
-  type Logger,
-  type Metrics,
-  messageOf,
-  silentLogger,
-  systemClock,
-} from '#base'
+import { type Clock, formatHostPort, type Logger, type Metrics, messageOf, silentLogger, systemClock } from '#base'
 import type { TlsIdentity } from './dial.ts'
 import { LimitedLog } from './limited-log.ts'
 import { listeningAddress, listenOn } from './listen.ts'

@@ -32,7 +32,6 @@ export class MeshGateway {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #stop = new AbortController()
-  #following: Promise<void> = Promise.resolve()
   #updates = 0
   #sourceError: string | undefined
 
@@ -50,7 +49,7 @@ export class MeshGateway {
    */
   async start(): Promise<void> {
     await this.gateway.listen()
-    this.#following = this.#follow()
+    void this.#follow()
   }
 
   get status(): MeshGatewayStatus {
@@ -61,7 +60,6 @@ export class MeshGateway {
   async close(): Promise<void> {
     this.#stop.abort()
     await this.gateway.close()
-    await this.#following
   }
 
   async #follow(): Promise<void> {
@@ -70,10 +68,10 @@ export class MeshGateway {
       const before = this.#updates
       try {
         for await (const snapshot of this.#options.source(signal)) {
+          if (signal.aborted) return
           this.gateway.setRoutes(routesFor(snapshot))
           this.#updates++
           this.#sourceError = undefined
-          if (signal.aborted) return
         }
         this.#sourceError = 'the source ended'
       } catch (error) {
