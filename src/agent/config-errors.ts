@@ -1,7 +1,7 @@
 /**
  * What can be wrong with an agent's configuration. Values of secrets are never part of a message.
  */
-import { type ErrorFacts, errorTable, type HanseError } from '#base'
+import { errorTable, type HanseError } from '#base'
 
 export const configError = errorTable({
   CONFIG_FILE_UNREADABLE: {

@@ -1,3 +1,6 @@
+/**
+ * The parts of the configuration: key table, flags, names, reload; random configurations.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'

@@ -1,3 +1,6 @@
+/**
+ * Configuration from real files: order, defaults, every rule and its message, the reference page.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

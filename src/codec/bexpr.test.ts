@@ -1,3 +1,6 @@
+/**
+ * Filters on records, with the recorded error texts; patterns beside the platform's engine.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'

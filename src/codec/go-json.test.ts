@@ -1,3 +1,6 @@
+/**
+ * JSON beside what Go writes and says, as recorded and documented.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
@@ -49,6 +52,25 @@ test('goJson() indents as json.MarshalIndent', () => {
     goJson({ a: [1, { b: 2 }], c: {} }, { indent: '    ' }),
     '{\n    "a": [\n        1,\n        {\n            "b": 2\n        }\n    ],\n    "c": {}\n}',
   )
+})
+
+test('goJson() writes the same whether the engine or its own writer does the work', () => {
+  const samples: unknown[] = [
+    { a: '<&>\u2028"\\\u0000\b\f\u001f\u007f', b: [1, 1.5, 1e21, null, undefined, true], c: undefined, '<': {} },
+    'x\\ud800',
+    'x\ud800',
+    [],
+    {},
+    'é',
+  ]
+  for (const indent of [undefined, '    ']) {
+    for (const sample of samples) {
+      // A BigInt beside it sends everything through the own writer.
+      const own = goJson([sample, 1n], { indent })
+      const fast = goJson([sample, 1], { indent })
+      assert.equal(fast, own)
+    }
+  }
 })
 
 test('goJson() refuses what JSON cannot hold', () => {

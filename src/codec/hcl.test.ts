@@ -1,3 +1,6 @@
+/**
+ * HCL texts as users write them, wrong ones with their places, and mutated ones.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
