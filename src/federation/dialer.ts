@@ -65,6 +65,7 @@ export class RemoteDialer {
           host,
           port,
           servername: this.serverName(server),
+          verifyName: this.serverName(server),
           alpn,
           identity: own,
           timeoutMs: DIAL_TIMEOUT_MS,

@@ -55,4 +55,16 @@ export const federationError = errorTable({
       `Read federation secret "${source}": key "${key}" is not usable: ${reason}`,
     hint: () => 'export it again in the primary datacenter',
   },
+  SECRET_NOT_PRIMARY: {
+    status: 400,
+    message: ({ datacenter, primaryDatacenter }: { datacenter: string; primaryDatacenter: string }) =>
+      `Export federation secret: this is datacenter "${datacenter}": its primary is "${primaryDatacenter}"`,
+    hint: () => 'ask a server of the primary datacenter: -http-addr',
+  },
+  SECRET_NO_GATEWAY: {
+    status: 500,
+    message: ({ datacenter }: { datacenter: string }) =>
+      `Export federation secret: no healthy mesh gateway of "${datacenter}" is registered for federation`,
+    hint: () => 'start one: hanse connect proxy -gateway=mesh -register -expose-servers',
+  },
 })

@@ -44,7 +44,8 @@ function usable(entry: CheckServiceNode): boolean {
   return marked && !(entry.Checks ?? []).some((check) => check.Status === 'critical')
 }
 
-function addresses(
+/** Addresses of the usable ones among `gateways`: `lan` as their own datacenter reaches them, `wan` as others do. */
+export function gatewayAddresses(
   gateways: readonly CheckServiceNode[] | null | undefined,
   tag: 'lan' | 'wan',
   source: Gateway['source'],
@@ -84,7 +85,7 @@ export class GatewayLocator {
 
   /** Gateways that the primary told us of directly. */
   setPushed(gateways: readonly CheckServiceNode[]): void {
-    this.#pushed = addresses(gateways, 'wan', 'pushed')
+    this.#pushed = gatewayAddresses(gateways, 'wan', 'pushed')
   }
 
   replicationSucceeded(): void {
@@ -101,12 +102,12 @@ export class GatewayLocator {
 
   /** Our own gateways, as this datacenter reaches them. */
   local(): readonly Gateway[] {
-    return addresses(this.#states.get(this.#options.datacenter)?.MeshGateways, 'lan', 'local')
+    return gatewayAddresses(this.#states.get(this.#options.datacenter)?.MeshGateways, 'lan', 'local')
   }
 
   /** The gateways of another datacenter, as the outside reaches them, in no order. */
   of(datacenter: string): readonly Gateway[] {
-    const known = addresses(this.#states.get(datacenter)?.MeshGateways, 'wan', 'federation-state')
+    const known = gatewayAddresses(this.#states.get(datacenter)?.MeshGateways, 'wan', 'federation-state')
     if (datacenter !== this.#options.primaryDatacenter) return known
     const configured = this.#options.configured.map((at): Gateway => ({ ...at, source: 'configured' }))
     return distinct([...this.#pushed, ...known, ...configured])

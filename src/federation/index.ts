@@ -3,6 +3,7 @@
  * federation states, the federation secret, the doctor.
  */
 export { federationError } from './errors.ts'
+export { exportFederationSecret, type SecretFiles } from './export-secret.ts'
 export { Federation, type FederationModules, type FederationOptions } from './federation.ts'
 export { type FederationSecret, parseFederationSecret, renderFederationSecret } from './secret.ts'
 export { asServer, type ServerMember, type ServerTagOptions, serverTags } from './servers.ts'

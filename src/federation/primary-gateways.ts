@@ -10,7 +10,7 @@
  */
 import { type Clock, type Logger, messageOf, sleep } from '#base'
 import { CheckServiceNode, Empty, encode, list, string, struct } from '#codec'
-import { type CallOperation, callOperation } from '#endpoints'
+import type { CallOperation } from '#endpoints'
 import { RpcRemoteError } from '#net'
 import type { State } from '#state'
 import { catalogGateways } from './federation-states.ts'
@@ -34,8 +34,9 @@ export function primaryGatewaysOperation(
   locator: GatewayLocator,
   onPushed: () => void,
 ): CallOperation<PrimaryGatewaysRequest, Empty> {
-  return callOperation({
+  return {
     name: METHOD,
+    access: 'call',
     args: PrimaryGatewaysRequest,
     reply: Empty,
     scope: 'here',
@@ -46,7 +47,7 @@ export function primaryGatewaysOperation(
       }
       return Empty.of()
     },
-  })
+  }
 }
 
 export interface PusherModules {
