@@ -34,6 +34,7 @@ const WORDS: Readonly<Record<string, string>> = {
   tls: 'TLS',
   os: 'OS',
   h2ping: 'H2PING',
+  json: 'JSON',
 }
 /** Keys that the bodies do not have, or have under another name. */
 const RENAMED: Readonly<Record<string, string | undefined>> = {

@@ -89,7 +89,14 @@ const PROXY_KEYS: KeyTable = {
       'objects',
     ),
   }),
-  access_logs: used('any', 'Access logs of the proxy'),
+  access_logs: section('Access logs of the proxy', {
+    enabled: used('bool', 'Write them', { default: 'false' }),
+    disable_listener_logs: used('bool', 'Not for connections that no route takes', { default: 'false' }),
+    type: used('string', '`stdout`, `stderr` or `file`', { default: '"stdout"' }),
+    path: used('string', 'Path of the file'),
+    json_format: used('string', 'Format as JSON'),
+    text_format: used('string', 'Format as text'),
+  }),
   envoy_extensions: used('any', 'Extensions of Envoy'),
 }
 

@@ -42,14 +42,18 @@ const VERIFY_SERVER_HOSTNAME = {
   }),
 }
 
-const GOSSIP: KeyTable = {
-  gossip_interval: used('duration', 'Time between two gossip rounds', { default: '"200ms" (WAN "500ms")' }),
-  gossip_nodes: used('int', 'Nodes told per round', { default: '3' }),
-  probe_interval: used('duration', 'Time between two probes', { default: '"1s" (WAN "5s")' }),
-  probe_timeout: used('duration', 'Time until a probe is relayed', { default: '"500ms" (WAN "3s")' }),
-  retransmit_mult: used('int', 'How often news is repeated', { default: '4' }),
-  suspicion_mult: used('int', 'How long a node stays suspect', { default: '4 (WAN 6)' }),
+function gossipKeys(defaults: { gossip: string; probe: string; timeout: string; suspicion: string }): KeyTable {
+  return {
+    gossip_interval: used('duration', 'Time between two gossip rounds', { default: defaults.gossip }),
+    gossip_nodes: used('int', 'Nodes told per round', { default: '3' }),
+    probe_interval: used('duration', 'Time between two probes', { default: defaults.probe }),
+    probe_timeout: used('duration', 'Time until a probe is relayed', { default: defaults.timeout }),
+    retransmit_mult: used('int', 'How often news is repeated', { default: '4' }),
+    suspicion_mult: used('int', 'How long a node stays suspect', { default: defaults.suspicion }),
+  }
 }
+const GOSSIP_LAN = gossipKeys({ gossip: '"200ms"', probe: '"1s"', timeout: '"500ms"', suspicion: '4' })
+const GOSSIP_WAN = gossipKeys({ gossip: '"500ms"', probe: '"5s"', timeout: '"3s"', suspicion: '6' })
 
 const DNS: KeyTable = {
   node_ttl: used('duration', 'TTL of node answers', { default: '"0s"', reload: true }),
@@ -94,8 +98,8 @@ export const NETWORK_KEYS: KeyTable = {
   encrypt: used('string', 'Gossip key: 16, 24 or 32 bytes in base64, the same in all datacenters', { secret: true }),
   encrypt_verify_incoming: used('bool', 'Refuse gossip that is not encrypted', { default: 'true' }),
   encrypt_verify_outgoing: used('bool', 'Encrypt outgoing gossip', { default: 'true' }),
-  gossip_lan: section('Timings of LAN gossip', GOSSIP),
-  gossip_wan: section('Timings of WAN gossip', GOSSIP),
+  gossip_lan: section('Timings of LAN gossip', GOSSIP_LAN),
+  gossip_wan: section('Timings of WAN gossip', GOSSIP_WAN),
   reconnect_timeout: used('duration', 'A failed member is forgotten after', { default: '"72h"' }),
   reconnect_timeout_wan: used('duration', 'A failed WAN member is forgotten after', { default: '"72h"' }),
 
@@ -126,7 +130,9 @@ export const NETWORK_KEYS: KeyTable = {
     block_endpoints: used('strings', 'Paths that are refused, by prefix'),
     response_headers: used('string map', 'Headers of every answer'),
     allow_write_http_from: used('strings', 'CIDRs from which writes are taken; empty for all'),
-    max_header_bytes: used('int', 'Most bytes of request headers, 0 for the default of 1 MiB', { default: '0' }),
+    max_header_bytes: used('int', 'Most bytes of request headers, 0 for the default of the HTTP server', {
+      default: '0',
+    }),
     ...known('use_cache:b'),
   }),
 }

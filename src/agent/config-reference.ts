@@ -33,7 +33,7 @@ bootstrap_expect = 1
 datacenter       = "dc1"
 node_name        = "server-1"
 data_dir         = "/var/lib/hanse"
-encrypt          = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="
+encrypt          = "<output of hanse keygen>"
 
 connect {
   enabled                            = true
@@ -61,7 +61,7 @@ primary_datacenter = "dc1"
 primary_gateways   = ["203.0.113.10:8443"]
 node_name          = "server-2"
 data_dir           = "/var/lib/hanse"
-encrypt            = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="
+encrypt            = "<output of hanse keygen>"
 
 connect {
   enabled                            = true

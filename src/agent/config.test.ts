@@ -10,6 +10,7 @@ import { HanseError } from '#base'
 import { AgentCheckDefinition, AgentServiceDefinition } from '#codec'
 import { loadConfig } from './config.ts'
 import type { Machine } from './config-files.ts'
+import { readServiceFiles } from './config-service-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hanse-config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -248,6 +249,7 @@ service {
     mode = "transparent" mutual_tls_mode = "strict" mesh_gateway { mode = "local" }
     transparent_proxy { outbound_listener_port = 15001 dialed_directly = true }
     expose { checks = true paths = [{ path = "/m" listener_port = 1 local_path_port = 2 protocol = "http" }] }
+    access_logs { enabled = true json_format = "j" type = "file" path = "/l" disable_listener_logs = true text_format = "t" }
     upstreams = [{ destination_name = "x" destination_type = "service" datacenter = "dc2" local_bind_address = "127.0.0.1" local_bind_port = 2 mesh_gateway { mode = "remote" } config { a = 1 } }]
   }
   connect { native = true sidecar_service { port = 20000 } }
@@ -458,6 +460,18 @@ test('loadConfig() takes the files that the Kubernetes chart writes', () => {
   assert.equal(config.tls.internalRpc.verifyServerHostname, true)
 })
 
+test('readServiceFiles() reads services of HCL and JSON and nothing else', () => {
+  const hcl = file('service { name = "a" port = 1 }')
+  const json = file('{"services": [{"Name": "b", "Port": 2}]}', 'services.json')
+  assert.deepEqual(readServiceFiles([hcl, json]).services, [
+    { Name: 'a', Port: 1 },
+    { Name: 'b', Port: 2 },
+  ])
+  const agent = file('datacenter = "x"')
+  assert.equal(fault(() => readServiceFiles([agent])).code, 'CONFIG_UNKNOWN_KEY')
+  assert.equal(fault(() => readServiceFiles([join(folder, 'nope.hcl')])).code, 'CONFIG_FILE_UNREADABLE')
+})
+
 test('docs/configuration.md is what the key table says', async () => {
   const { renderConfigurationReference } = await import('./config-reference.ts')
   const written = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
@@ -469,7 +483,9 @@ test('the examples of docs/configuration.md load without a problem', async () =>
   const blocks = [...renderConfigurationReference().matchAll(/```hcl\n(.*?)```/gs)].map((match) => match[1] ?? '')
   assert.equal(blocks.length, 2)
   for (const block of blocks) {
-    const { config } = loadConfig({ args: ['-config-file', file(block)], machine })
+    const key = Buffer.alloc(32, 1).toString('base64')
+    const path = file(block.replace('<output of hanse keygen>', key))
+    const { config } = loadConfig({ args: ['-config-file', path], machine })
     assert.equal(config.connect.enableMeshGatewayWanFederation, true)
   }
 })
