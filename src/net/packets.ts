@@ -8,6 +8,7 @@
  */
 import type { Duplex } from 'node:stream'
 import { type Clock, type HanseError, systemClock, type Timer } from '#base'
+import { appendChunk } from './chunks.ts'
 import { netError } from './errors.ts'
 
 /** Largest datagram taken. */
@@ -44,7 +45,7 @@ export class PacketFrameDecoder {
    * @throws PACKET_TOO_LARGE; the stream is then beyond repair
    */
   push(chunk: Buffer): Buffer[] {
-    this.#parts.push(chunk)
+    appendChunk(this.#parts, chunk)
     this.#bytes += chunk.length
     const packets: Buffer[] = []
     for (let need = this.#need(); need !== undefined && this.#bytes >= need; need = this.#need()) {

@@ -8,6 +8,7 @@
  */
 import { messageOf } from '#base'
 import { MsgpackReader, MsgpackWriter } from '#codec'
+import { appendChunk } from './chunks.ts'
 import { netError } from './errors.ts'
 
 /** Largest body of a request or a reply. */
@@ -161,7 +162,7 @@ export class RpcMessageReader {
   }
 
   #keep(part: Buffer): void {
-    this.#parts.push(part)
+    appendChunk(this.#parts, part)
     this.#partBytes += part.length
     const limitBytes = this.#header ? this.#maxBodyBytes : MAX_RPC_HEADER_BYTES
     if (this.#partBytes > limitBytes) throw netError('RPC_TOO_LARGE', { limitBytes })

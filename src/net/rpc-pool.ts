@@ -63,6 +63,7 @@ export interface PoolCall {
 /** One target's connection, from the dial on. */
 class Connection {
   readonly key: string
+  readonly label: string
   readonly ready: Promise<YamuxSession>
   readonly dialling = new AbortController()
   readonly idle: RpcCaller[] = []
@@ -70,8 +71,9 @@ class Connection {
   calls = 0
   lastUsedMs: number
 
-  constructor(key: string, nowMs: number, dial: (signal: AbortSignal) => Promise<YamuxSession>) {
+  constructor(key: string, label: string, nowMs: number, dial: (signal: AbortSignal) => Promise<YamuxSession>) {
     this.key = key
+    this.label = label
     this.lastUsedMs = nowMs
     this.ready = dial(this.dialling.signal).then((session) => {
       this.session = session
@@ -85,7 +87,7 @@ class Connection {
   }
 
   close(): void {
-    this.dialling.abort()
+    this.dialling.abort(netError('RPC_POOL_CLOSED', { target: this.label }))
     this.ready.then(
       (session) => session.close(),
       () => {},
@@ -178,7 +180,7 @@ export class RpcConnectionPool {
     if (existing?.calls === 0) existing.close()
     const limit = this.#limits.connections
     if (this.#connections.size >= limit) throw netError('RPC_POOL_FULL', { target: label, limit })
-    const made: Connection = new Connection(key, this.#clock.nowMs(), (signal) =>
+    const made: Connection = new Connection(key, label, this.#clock.nowMs(), (signal) =>
       this.#dial(target, signal, () => made),
     )
     this.#connections.set(key, made)

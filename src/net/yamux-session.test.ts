@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { after, test } from 'node:test'
 import { codeOf, ManualClock, seededRandom } from '#base'
 import { ACCEPT_BACKLOG, MAX_STREAMS } from './yamux-core.ts'
-import { YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
+import { MAX_WAITING_ANSWER_BYTES, YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
 import { HALF_CLOSED_TIMEOUT_MS, type YamuxStream } from './yamux-stream.ts'
 
 const opened: (Server | Socket)[] = []
@@ -205,4 +205,23 @@ test('YamuxSession answers garbage by ending the session, with the reason', asyn
   far.on('error', () => {})
   far.write('GET / HTTP/1.1\r\n\r\n')
   assert.equal(codeOf(await closed.promise), 'YAMUX_PROTOCOL')
+})
+
+test('YamuxSession ends when the other side pings without end and reads no answer', () => {
+  const errors: unknown[] = []
+  const stuck = new Duplex({ read() {}, write() {} })
+  new YamuxSession(stuck, { role: 'server', onClose: (error) => errors.push(codeOf(error)) })
+  const pings = Buffer.alloc(12 * 5000)
+  for (let at = 0; at < pings.length; at += 12) pings.set([0, 2, 0, 1], at)
+  for (let bytes = 0; bytes < MAX_WAITING_ANSWER_BYTES * 2; bytes += pings.length) stuck.emit('data', pings)
+  assert.deepEqual(errors, ['YAMUX_FLOOD'])
+  assert.ok(stuck.writableLength < MAX_WAITING_ANSWER_BYTES * 2)
+})
+
+test('YamuxSession reports a writer that waits for the window when its stream is reset', async () => {
+  const { client } = await pair((stream) => setImmediate(() => stream.destroy()))
+  const stream = await client.openStream()
+  const failed = new Promise((resolve) => stream.write(Buffer.alloc(1024 * 1024), resolve))
+  assert.equal(codeOf(await failed), 'YAMUX_RESET')
+  client.close()
 })

@@ -6,11 +6,10 @@
  */
 import { Duplex } from 'node:stream'
 import type { Clock, Timer } from '#base'
+import { appendChunk } from './chunks.ts'
 
 /** A stream whose writing end is closed is reset when the other end does not close for that long. */
 export const HALF_CLOSED_TIMEOUT_MS = 300_000
-/** Pieces smaller than this are joined while they wait, so that many tiny frames do not cost an object each. */
-const JOIN_BELOW_BYTES = 4096
 
 /** What a stream needs of its session. */
 export interface StreamOwner {
@@ -44,12 +43,7 @@ export class YamuxStream extends Duplex {
 
   /** Called by the session with what arrived. */
   receive(bytes: Buffer): void {
-    const last = this.#waiting.at(-1)
-    if (last && last.length + bytes.length <= JOIN_BELOW_BYTES) {
-      this.#waiting[this.#waiting.length - 1] = Buffer.concat([last, bytes])
-    } else {
-      this.#waiting.push(bytes)
-    }
+    appendChunk(this.#waiting, bytes)
     this.#deliver()
   }
 

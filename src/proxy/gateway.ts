@@ -77,7 +77,6 @@ export class SniGateway {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #counters = new Map<string, RouteCounters>()
-  readonly #stopping = new AbortController()
   #clients = 0
   #routes = new Routes(NO_ROUTES)
 
@@ -126,7 +125,6 @@ export class SniGateway {
 
   /** Stops listening and cuts every connection. */
   async close(): Promise<void> {
-    this.#stopping.abort()
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     for (const socket of this.#sockets) socket.destroy()
     await closed
@@ -264,7 +262,7 @@ export class SniGateway {
     const upstream = await dialTcp({
       host,
       port,
-      signal: AbortSignal.any([signal, this.#stopping.signal]),
+      signal,
       timeoutMs: this.#limits.connectTimeoutMs,
       clock: this.#clock,
       allowHalfOpen: true,
