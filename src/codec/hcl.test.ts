@@ -117,6 +117,12 @@ test('parseHcl() refuses texts too long and too deep', () => {
   assert.ok(parse(`a = ${'['.repeat(MAX_TEXT_DEPTH)}${']'.repeat(MAX_TEXT_DEPTH)}`))
 })
 
+test('parseHcl() reads a block repeated two hundred thousand times', () => {
+  const parsed = parse('a{}\n'.repeat(200_000))
+  assert.ok(Array.isArray(parsed['a']))
+  assert.equal(parsed['a'].length, 200_000)
+})
+
 test('positionOf() tells where keys and elements stood', () => {
   const parsed = parse('a = 1\nports {\n  http = 1\n}\nlist = [\n  "x",\n  "y"]')
   assert.deepEqual(positionOf(parsed, 'a'), { line: 1, column: 1 })

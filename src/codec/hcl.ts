@@ -43,6 +43,8 @@ class HclParser {
   readonly #scanner: HclScanner
   #token: Token
   #depth = 0
+  /** Lists known to hold objects only: a text may repeat a block a hundred thousand times. */
+  readonly #objectLists = new Set<TextValue[]>()
 
   constructor(text: string) {
     this.#scanner = new HclScanner(text)
@@ -73,7 +75,7 @@ class HclParser {
     if (this.#token.type === 'ASSIGN') {
       if (keys.length > 1) this.#fail('nested object expected: LBRACE got: ASSIGN')
       this.#advance()
-      addValue(into, first, this.#value())
+      this.#add(into, first, this.#value())
       return
     }
     if (this.#token.type !== 'LBRACE') {
@@ -85,10 +87,10 @@ class HclParser {
     this.#depth -= keys.length
     for (const label of keys.slice(1).reverse()) {
       const outer: TextObject = {}
-      addValue(outer, label, value)
+      this.#add(outer, label, value)
       value = outer
     }
-    addValue(into, first, value)
+    this.#add(into, first, value)
   }
 
   #value(): TextValue {
@@ -130,6 +132,26 @@ class HclParser {
     return list
   }
 
+  /** Sets a key; a second object under the same key makes a list of both. */
+  #add(into: TextObject, key: Token, value: TextValue): void {
+    const name = String(key.value)
+    const before = getOwn(into, name)
+    const objects = isTextObject(value) ? [value] : isListOfObjects(value) ? value : undefined
+    if (objects && Array.isArray(before) && (this.#objectLists.has(before) || isListOfObjects(before))) {
+      for (const object of objects) before.push(object)
+      this.#objectLists.add(before)
+      return
+    }
+    if (objects && isTextObject(before)) {
+      const list: TextValue[] = [before, ...objects]
+      this.#objectLists.add(list)
+      setOwn(into, name, list)
+      return
+    }
+    setOwn(into, name, value)
+    setPosition(into, name, key.at)
+  }
+
   #is(type: TokenType): boolean {
     return this.#token.type === type
   }
@@ -148,24 +170,6 @@ class HclParser {
   #fail(problem: string): never {
     throw new HclProblem(problem, this.#token.at)
   }
-}
-
-/** Sets a key; a second object under the same key makes a list of both. */
-function addValue(into: TextObject, key: Token, value: TextValue): void {
-  const name = String(key.value)
-  const before = getOwn(into, name)
-  const objects = isTextObject(value) ? [value] : isListOfObjects(value) ? value : undefined
-  if (objects && isTextObject(before)) {
-    const list: TextValue[] = [before, ...objects]
-    setOwn(into, name, list)
-    return
-  }
-  if (objects && before !== undefined && isListOfObjects(before)) {
-    before.push(...objects)
-    return
-  }
-  setOwn(into, name, value)
-  setPosition(into, name, key.at)
 }
 
 function isListOfObjects(value: TextValue): value is TextValue[] {
