@@ -1,3 +1,6 @@
+/**
+ * Certificates made here, judged by OpenSSL and by a real TLS handshake; files that do not fit; changed bytes.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'

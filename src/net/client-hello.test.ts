@@ -1,3 +1,6 @@
+/**
+ * The hellos of real servers as recorded, cut and split everywhere, and changed bytes.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,6 @@
+/**
+ * Dialling real TLS servers on loopback: each thing that can fail has its name.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'

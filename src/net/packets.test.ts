@@ -1,3 +1,6 @@
+/**
+ * Packets in and out of a stream of bytes, in any pieces.
+ */
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'

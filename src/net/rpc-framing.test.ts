@@ -1,3 +1,6 @@
+/**
+ * The recorded calls cut into header and body, whatever the pieces; changed bytes.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,3 +1,6 @@
+/**
+ * Calls over real sockets: the recorded answers to the byte, the pool, cancelling, and what a lost connection leaves.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,6 @@
+/**
+ * The server port on loopback, with each first byte and protocol, and each reason to refuse.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'

@@ -1,3 +1,6 @@
+/**
+ * The yamux state machine against a recorded session of a real server and client, rule by rule, and changed bytes.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

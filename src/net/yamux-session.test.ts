@@ -1,3 +1,6 @@
+/**
+ * Two yamux sessions over a real socket: many streams, much data, slow readers, ends and resets.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'

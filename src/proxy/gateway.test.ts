@@ -1,3 +1,6 @@
+/**
+ * Real TLS clients and servers through one gateway and through two in a row, and everything it refuses.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'

@@ -1,3 +1,6 @@
+/**
+ * The mesh gateway with a source that fails, recovers and hangs.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'

@@ -1,3 +1,6 @@
+/**
+ * Route tables made from what a datacenter knows, and which route a name gets.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type GatewaySnapshot, MAX_ROUTES, Routes, routesFor } from './routes.ts'
