@@ -114,5 +114,6 @@ test('dialTls() gives up with its signal and says which own file cannot be used'
     assert.match(error.message, /^cannot use own certificate, key or CA: /)
     return !error.message.includes('no key')
   })
+  await assert.rejects(dial(silent, { identity: { ...identity, caPem: '' } }), { code: 'DIAL_IDENTITY' })
   await assert.rejects(dialTcp({ host: 'no-such-host.invalid', port: 1 }), { code: 'DIAL_UNREACHABLE' })
 })

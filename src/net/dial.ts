@@ -81,6 +81,8 @@ export function dialTcp(options: DialOptions): Promise<Socket> {
  */
 export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
   const where = { address: formatHostPort(options.host, options.port), servername: options.servername }
+  // An empty CA would make the runtime trust every public one.
+  if (options.identity.caPem.trim() === '') throw netError('DIAL_IDENTITY', { reason: 'no CA is configured' })
   const started = (options.clock ?? systemClock).nowMs()
   const tcp = openTcp(options)
   await settled(tcp, 'connect', 'connection request', where, options, () => tcp)

@@ -219,6 +219,19 @@ test('ServerPort without an identity refuses TLS, and serves it as soon as there
   second.destroy()
 })
 
+test('ServerPort without a CA serves no TLS that has to verify a client', async () => {
+  const nameless = { ...identity, caPem: '' }
+  const { at, refused } = await port({ identity: () => ({ ...nameless }) })
+  await assert.rejects(tls(at, 'consul/rpc-single'), { code: 'DIAL_CLOSED' })
+  assert.equal(refused('TLS needs a CA'), 1)
+  const unverified = await tls(at, undefined, true)
+  unverified.write(Buffer.concat([Buffer.from([0]), ping]))
+  assert.equal((await once(unverified, 'data'))[0].toString('hex'), pong)
+  unverified.destroy()
+  const strict = await port({ identity: () => nameless, verifyIncoming: true })
+  await assert.rejects(tls(strict.at, undefined, true), { code: 'DIAL_CLOSED' })
+})
+
 test('ServerPort bounds connections of one address and the time to the first byte', async () => {
   const clock = new ManualClock()
   const { at, made, refused } = await port({ clock, limits: { connectionsPerIp: 3 } })

@@ -199,6 +199,9 @@ export class ServerPort {
     if (native || byte === FIRST_BYTE.tls) {
       const servers = this.#tlsServers()
       if (!servers) return this.#refuse(socket, 'TLS is not configured')
+      // Without a CA of our own the runtime would trust every public one.
+      const verified = native || this.#options.verifyIncoming
+      if (verified && servers.identity.caPem.trim() === '') return this.#refuse(socket, 'TLS needs a CA')
       if (native) socket.unshift(Buffer.from([byte]))
       const server = native ? servers.native : servers.inner
       return void server.emit('connection', socket)
@@ -245,7 +248,7 @@ export class ServerPort {
   #tlsServers(): TlsServers | undefined {
     const identity = this.#options.identity()
     if (!identity) return undefined
-    if (this.#tls?.identity === identity) return this.#tls
+    if (this.#tls && sameIdentity(this.#tls.identity, identity)) return this.#tls
     try {
       this.#tls = {
         identity,
@@ -293,6 +296,10 @@ export class ServerPort {
     socket.on('error', () => {})
     this.#firstByte(socket, (byte) => this.#byByte(socket, byte, infoOf(socket, socket)))
   }
+}
+
+function sameIdentity(a: TlsIdentity, b: TlsIdentity): boolean {
+  return a === b || (a.caPem === b.caPem && a.certPem === b.certPem && a.keyPem === b.keyPem)
 }
 
 function infoOf(socket: Socket, tls?: TLSSocket): ConnectionInfo {
