@@ -27,8 +27,8 @@ export const LAYERS = [
   'api',
   'agent',
   'kubernetes',
-  'cli',
   'local',
+  'cli',
 ] as const
 
 /** Time, chance and environment come from base/, so that a test can put its own in their place. */

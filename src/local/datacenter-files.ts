@@ -1,0 +1,132 @@
+/**
+ * The files of one datacenter: certificates and the configuration of its server, as an operator would write them.
+ *
+ * A secondary gets nothing but the federation secret of the primary.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemClock, systemRandom } from '#base'
+import { createCertificate, createCertificateAuthority, type PemPair } from '#codec'
+import type { FederationSecret } from '#federation'
+import type { DatacenterPlan } from './plan.ts'
+
+const CA_DAYS = 1825
+const CERTIFICATE_DAYS = 365
+const DOMAIN = 'consul'
+const environment = { clock: systemClock, random: systemRandom }
+
+/** Paths of what a datacenter's directory holds. */
+export function filesOf({ directory }: Pick<DatacenterPlan, 'directory'>) {
+  return {
+    caCert: join(directory, 'ca.pem'),
+    caKey: join(directory, 'ca-key.pem'),
+    cert: join(directory, 'server.pem'),
+    key: join(directory, 'server-key.pem'),
+    config: join(directory, 'server.json'),
+    secret: join(directory, 'federation-secret.yaml'),
+    data: join(directory, 'data'),
+    log: (process: string) => join(directory, `${process}.log`),
+  }
+}
+
+const writeSecret = (path: string, text: string) => writeFileSync(path, text, { mode: 0o600 })
+
+/** What a datacenter is made of: its own in the primary, from the federation secret in a secondary. */
+export interface DatacenterMaterial {
+  readonly ca: PemPair
+  readonly gossipKey: string | undefined
+  readonly primaryDatacenter: string
+  readonly primaryGateways: readonly string[]
+}
+
+/** A new primary's: a CA and a gossip key that nobody has seen. */
+export function newPrimaryMaterial(name: string): DatacenterMaterial {
+  return {
+    ca: createCertificateAuthority({ days: CA_DAYS, domain: DOMAIN }, environment),
+    gossipKey: systemRandom.bytes(32).toString('base64'),
+    primaryDatacenter: name,
+    primaryGateways: [],
+  }
+}
+
+export function secondaryMaterial(secret: FederationSecret): DatacenterMaterial {
+  return {
+    ca: { certPem: secret.caCert, keyPem: secret.caKey },
+    gossipKey: secret.gossipEncryptionKey,
+    primaryDatacenter: secret.serverConfig.primaryDatacenter,
+    primaryGateways: secret.serverConfig.primaryGateways,
+  }
+}
+
+/** Whether the datacenter was set up before: a resume keeps its files. */
+export function isSetUp(plan: DatacenterPlan): boolean {
+  const files = filesOf(plan)
+  return [files.caCert, files.caKey, files.cert, files.key, files.config].every((path) => existsSync(path))
+}
+
+/** The CA's pair of a datacenter that is set up. */
+export function readCa(plan: DatacenterPlan): PemPair {
+  const files = filesOf(plan)
+  return { certPem: readFileSync(files.caCert, 'utf8'), keyPem: readFileSync(files.caKey, 'utf8') }
+}
+
+/** Writes certificates and configuration. */
+export function setUp(plan: DatacenterPlan, material: DatacenterMaterial): void {
+  const files = filesOf(plan)
+  const certificate = createCertificate(
+    {
+      ca: material.ca,
+      commonName: `server.${plan.name}.${DOMAIN}`,
+      dnsNames: [`server.${plan.name}.${DOMAIN}`, `*.server.${plan.name}.${DOMAIN}`, 'localhost'],
+      ipAddresses: ['127.0.0.1'],
+      uris: [],
+      days: CERTIFICATE_DAYS,
+      serverAuth: true,
+      clientAuth: true,
+    },
+    environment,
+  )
+  writeFileSync(files.caCert, material.ca.certPem, { mode: 0o644 })
+  writeSecret(files.caKey, material.ca.keyPem)
+  writeFileSync(files.cert, certificate.certPem, { mode: 0o644 })
+  writeSecret(files.key, certificate.keyPem)
+  writeSecret(files.config, `${JSON.stringify(serverConfig(plan, material), null, 2)}\n`)
+}
+
+/** The configuration file of the datacenter's server, in Consul's keys. */
+export function serverConfig(plan: DatacenterPlan, material: DatacenterMaterial): Readonly<Record<string, unknown>> {
+  const files = filesOf(plan)
+  const { ports } = plan
+  return {
+    datacenter: plan.name,
+    primary_datacenter: material.primaryDatacenter,
+    ...(plan.primary ? {} : { primary_gateways: material.primaryGateways }),
+    node_name: plan.node,
+    server: true,
+    bootstrap_expect: 1,
+    data_dir: files.data,
+    bind_addr: '127.0.0.1',
+    client_addr: '127.0.0.1',
+    ports: {
+      http: ports.http,
+      dns: ports.dns,
+      server: ports.server,
+      serf_lan: ports.serfLan,
+      serf_wan: ports.serfWan,
+      grpc: -1,
+      grpc_tls: -1,
+    },
+    connect: { enabled: true, enable_mesh_gateway_wan_federation: true },
+    ...(material.gossipKey === undefined ? {} : { encrypt: material.gossipKey }),
+    tls: {
+      internal_rpc: {
+        ca_file: files.caCert,
+        cert_file: files.cert,
+        key_file: files.key,
+        verify_incoming: true,
+        verify_outgoing: true,
+        verify_server_hostname: true,
+      },
+    },
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * A running local federation: starts each datacenter's three processes, waits for what must be true, stops all.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { messageOf, sleep, systemClock } from '#base'
+import { HttpClient } from '#client'
+import { exportFederationSecret, parseFederationSecret, renderFederationSecret } from '#federation'
+import {
+  type DatacenterMaterial,
+  filesOf,
+  isSetUp,
+  newPrimaryMaterial,
+  readCa,
+  secondaryMaterial,
+  setUp,
+} from './datacenter-files.ts'
+import { localError } from './errors.ts'
+import type { DatacenterPlan, LocalPlan } from './plan.ts'
+import { type LocalProcess, startProcess } from './processes.ts'
+
+/** How long each step may take before it is given up. */
+const STEP_TIMEOUT_MS = 60_000
+const POLL_MS = 25
+const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
+const DEMO = fileURLToPath(new URL('./demo-service.ts', import.meta.url))
+
+export interface RunOptions {
+  readonly plan: LocalPlan
+  /** What children inherit. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Told what happens now, for people. */
+  readonly progress: (line: string) => void
+}
+
+export class FederationRun {
+  readonly #options: RunOptions
+  readonly #processes: LocalProcess[] = []
+  readonly #clients = new Map<string, HttpClient>()
+
+  constructor(options: RunOptions) {
+    this.#options = options
+  }
+
+  get processes(): readonly LocalProcess[] {
+    return this.#processes
+  }
+
+  client(plan: DatacenterPlan): HttpClient {
+    const known = this.#clients.get(plan.name)
+    if (known) return known
+    const made = new HttpClient({ address: `127.0.0.1:${plan.ports.http}` })
+    this.#clients.set(plan.name, made)
+    return made
+  }
+
+  /** Starts everything; resolves when every datacenter reads every other. @throws UP_PROCESS_ENDED, UP_TIMEOUT */
+  async start(): Promise<void> {
+    const [primary, ...secondaries] = this.#options.plan.datacenters
+    if (!primary) return
+    const resumed = isSetUp(primary)
+    if (!resumed) setUp(primary, newPrimaryMaterial(primary.name))
+    this.#options.progress(`${primary.name}: ${resumed ? 'resuming' : 'starting'} the primary datacenter`)
+    await this.#startDatacenter(primary)
+    const secret = await this.#exportSecret(primary)
+    await Promise.all(
+      secondaries.map(async (plan) => {
+        if (!isSetUp(plan)) setUp(plan, this.#importSecret(plan, secret))
+        this.#options.progress(`${plan.name}: starting, with the federation secret of ${primary.name}`)
+        await this.#startDatacenter(plan)
+      }),
+    )
+    this.#options.progress('waiting until every datacenter reads every other through the mesh gateways')
+    await Promise.all(this.#options.plan.datacenters.map((plan) => this.#readsAll(plan)))
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients.values()) client.close()
+    await Promise.all(this.#processes.map((each) => each.stop()))
+  }
+
+  /** Rejects when any process ends by itself. */
+  anyFailed(): Promise<never> {
+    return Promise.race(this.#processes.map((each) => each.failed))
+  }
+
+  async #startDatacenter(plan: DatacenterPlan): Promise<void> {
+    const { ports, name } = plan
+    const files = filesOf(plan)
+    mkdirSync(files.data, { recursive: true, mode: 0o700 })
+    this.#start(plan, 'server', HANSE, ['agent', '-config-file', files.config])
+    this.#start(plan, 'mesh-gateway', HANSE, [
+      'connect',
+      'proxy',
+      '-gateway=mesh',
+      '-register',
+      '-expose-servers',
+      '-address',
+      `127.0.0.1:${ports.gateway}`,
+      '-wan-address',
+      `127.0.0.1:${ports.gateway}`,
+      '-http-addr',
+      `127.0.0.1:${ports.http}`,
+    ])
+    const nodeArgs = ['--disable-warning=ExperimentalWarning', DEMO, String(ports.demo), `hello-${name}`, name]
+    this.#start(plan, 'demo-service', process.execPath, nodeArgs)
+    const client = this.client(plan)
+    await this.#until(`the server of ${name}`, async () => {
+      const leader = await client.json('GET', '/v1/status/leader')
+      if (leader === '') throw new Error('no leader yet')
+    })
+    await client.expect('PUT', '/v1/agent/service/register', {
+      body: {
+        ID: `hello-${name}`,
+        Name: `hello-${name}`,
+        Address: '127.0.0.1',
+        Port: ports.demo,
+        Meta: { demo: 'true' },
+        Check: { HTTP: `http://127.0.0.1:${ports.demo}/health`, Interval: '10s', Timeout: '2s' },
+      },
+    })
+    await this.#until(`the demo service of ${name}`, () => this.#passing(plan, `hello-${name}`))
+    await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway'))
+    this.#options.progress(`${name}: server, mesh gateway and demo service are up`)
+  }
+
+  async #passing(plan: DatacenterPlan, service: string): Promise<void> {
+    const found = await this.client(plan).json('GET', `/v1/health/service/${service}`, { query: { passing: true } })
+    if (!Array.isArray(found) || found.length === 0) throw new Error(`no passing instance of "${service}" yet`)
+  }
+
+  #start(plan: DatacenterPlan, name: string, command: string, args: readonly string[]): void {
+    const logFile = filesOf(plan).log(name)
+    this.#processes.push(
+      startProcess({ name: `${name} of ${plan.name}`, command, args, logFile, env: this.#options.env }),
+    )
+  }
+
+  /** The secret as a secondary's operator gets it: a manifest in a file. */
+  async #exportSecret(primary: DatacenterPlan): Promise<string> {
+    const { secret } = filesOf(primary)
+    const ca = readCa(primary)
+    let manifest = ''
+    await this.#until(`the federation secret of ${primary.name}`, async () => {
+      const exported = await exportFederationSecret(this.client(primary), { caCert: ca.certPem, caKey: ca.keyPem })
+      manifest = renderFederationSecret(exported)
+    })
+    writeFileSync(secret, manifest, { mode: 0o600 })
+    this.#options.progress(`${primary.name}: federation secret exported (${secret})`)
+    return manifest
+  }
+
+  #importSecret(plan: DatacenterPlan, manifest: string): DatacenterMaterial {
+    const { secret } = filesOf(plan)
+    writeFileSync(secret, manifest, { mode: 0o600 })
+    return secondaryMaterial(parseFederationSecret(manifest, secret))
+  }
+
+  async #readsAll(plan: DatacenterPlan): Promise<void> {
+    const client = this.client(plan)
+    for (const other of this.#options.plan.datacenters) {
+      if (other.name === plan.name) continue
+      await this.#until(`${plan.name} to read the services of ${other.name}`, async () => {
+        const services = await client.json('GET', '/v1/catalog/services', { query: { dc: other.name } })
+        if (typeof services !== 'object' || services === null || !(`hello-${other.name}` in services)) {
+          throw new Error(`its demo service is not there yet`)
+        }
+      })
+    }
+    await this.#until(`${plan.name} to see all servers alive`, async () => {
+      const members = await client.json('GET', '/v1/agent/members', { query: { wan: 1 } })
+      const alive = Array.isArray(members) ? members.filter((member: { Status?: unknown }) => member.Status === 1) : []
+      const missing = this.#options.plan.datacenters.length - alive.length
+      if (missing > 0) throw new Error(`${missing} not alive yet`)
+    })
+  }
+
+  async #until(what: string, attempt: () => Promise<void>): Promise<void> {
+    const deadline = systemClock.nowMs() + STEP_TIMEOUT_MS
+    const failed = this.anyFailed()
+    for (;;) {
+      try {
+        await Promise.race([attempt(), failed])
+        return
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'UP_PROCESS_ENDED') throw error
+        if (systemClock.nowMs() > deadline) {
+          throw localError('UP_TIMEOUT', { what, seconds: STEP_TIMEOUT_MS / 1000, reason: messageOf(error) }, error)
+        }
+      }
+      await sleep(systemClock, POLL_MS)
+    }
+  }
+}

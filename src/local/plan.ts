@@ -1,0 +1,176 @@
+/**
+ * The plan of a local federation: which datacenters, which ports, where their files are. Written down, so that
+ * `-data-dir` resumes where it was.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { codeOf, messageOf } from '#base'
+import { localError } from './errors.ts'
+
+/** TCP ports, all on loopback; serf ports are UDP too. */
+export interface DatacenterPorts {
+  readonly http: number
+  readonly dns: number
+  readonly server: number
+  readonly serfLan: number
+  readonly serfWan: number
+  readonly gateway: number
+  readonly demo: number
+}
+
+export interface DatacenterPlan {
+  readonly name: string
+  readonly primary: boolean
+  /** Node name of its one server. */
+  readonly node: string
+  /** Its files: configuration, certificates, data, logs. */
+  readonly directory: string
+  readonly ports: DatacenterPorts
+}
+
+export interface LocalPlan {
+  /** The first is the primary. */
+  readonly datacenters: readonly DatacenterPlan[]
+}
+
+export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
+  'http',
+  'dns',
+  'server',
+  'serfLan',
+  'serfWan',
+  'gateway',
+  'demo',
+]
+/** Most datacenters on one machine. */
+export const MAX_DATACENTERS = 16
+const HOST = '127.0.0.1'
+/** With -base-port the ports of each datacenter begin this far apart. */
+const BASE_PORT_STEP = 20
+const PLAN_FILE = 'plan.json'
+
+/** @throws UP_DATACENTERS */
+export function parseDatacenters(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim())
+  const fail = (reason: string) => localError('UP_DATACENTERS', { value: text, reason })
+  if (names.length < 2) throw fail('a federation needs at least two')
+  if (names.length > MAX_DATACENTERS) throw fail(`more than ${MAX_DATACENTERS}`)
+  for (const name of names) if (!/^[a-z0-9_-]{1,63}$/.test(name)) throw fail(`"${name}" is no datacenter name`)
+  if (new Set(names).size !== names.length) throw fail('a name stands there twice')
+  return names
+}
+
+/** Holds free ports open until all are chosen, so that none is given twice. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(0, HOST, resolve)
+      })
+      return server
+    }),
+  )
+  const ports = servers.map((server) => {
+    const address = server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  })
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+/** @throws UP_PORT_TAKEN */
+async function requireFree(port: number, use: string): Promise<void> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(localError('UP_PORT_TAKEN', { port, use }, error)))
+    server.listen(port, HOST, resolve)
+  })
+  await new Promise((resolve) => server.close(resolve))
+}
+
+function portsFrom(numbers: readonly number[]): DatacenterPorts {
+  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, gateway = 0, demo = 0] = numbers
+  return { http, dns, server, serfLan, serfWan, gateway, demo }
+}
+
+/**
+ * A new plan.
+ *
+ * @param basePort - first port of the first datacenter; undefined: free ones
+ * @throws UP_PORT_TAKEN
+ */
+export async function makePlan(
+  root: string,
+  names: readonly string[],
+  basePort: number | undefined,
+): Promise<LocalPlan> {
+  const uses = PORT_USES.length
+  const numbers =
+    basePort === undefined
+      ? await freePorts(names.length * uses)
+      : names.flatMap((_, dc) => PORT_USES.map((_use, use) => basePort + dc * BASE_PORT_STEP + use))
+  const datacenters = names.map((name, index) => ({
+    name,
+    primary: index === 0,
+    node: `server-${name}`,
+    directory: join(root, name),
+    ports: portsFrom(numbers.slice(index * uses, (index + 1) * uses)),
+  }))
+  return { datacenters }
+}
+
+/** @throws UP_PORT_TAKEN naming the first port of the plan that something else holds */
+export async function requirePortsFree(plan: LocalPlan): Promise<void> {
+  for (const { name, ports } of plan.datacenters) {
+    for (const use of PORT_USES) await requireFree(ports[use], `${use} of ${name}`)
+  }
+}
+
+export function savePlan(root: string, plan: LocalPlan): void {
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  for (const { directory } of plan.datacenters) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  writeFileSync(join(root, PLAN_FILE), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 })
+}
+
+function isPlan(value: unknown): value is LocalPlan {
+  if (typeof value !== 'object' || value === null || !('datacenters' in value)) return false
+  const { datacenters } = value
+  return (
+    Array.isArray(datacenters) &&
+    datacenters.length >= 2 &&
+    datacenters.every(
+      (entry: DatacenterPlan | null) =>
+        typeof entry?.name === 'string' &&
+        typeof entry.node === 'string' &&
+        PORT_USES.every((use) => Number.isInteger(entry.ports?.[use])),
+    )
+  )
+}
+
+/**
+ * The plan that a data directory holds; undefined when it holds none.
+ *
+ * @throws UP_PLAN_UNREADABLE
+ */
+export function readPlan(root: string): LocalPlan | undefined {
+  const path = join(root, PLAN_FILE)
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw localError('UP_PLAN_UNREADABLE', { path, reason: messageOf(error) }, error)
+  }
+  if (!isPlan(parsed)) throw localError('UP_PLAN_UNREADABLE', { path, reason: 'it is no plan of a federation' })
+  // A directory that was moved keeps working.
+  return {
+    datacenters: parsed.datacenters.map((entry, index) => ({
+      ...entry,
+      primary: index === 0,
+      directory: join(root, entry.name),
+    })),
+  }
+}

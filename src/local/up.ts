@@ -1,0 +1,173 @@
+/**
+ * `hanse up`: a federation of two or more datacenters on this machine, from nothing to verified.
+ *
+ * Every datacenter has a server, a mesh gateway and a demo service in processes of their own, on loopback; what crosses
+ * between datacenters goes through the gateways. It ends with the verification of the federation guide, made by the
+ * real commands, and stays until it is interrupted.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '#base'
+import { filesOf } from './datacenter-files.ts'
+import { localError } from './errors.ts'
+import { FederationRun } from './federation-run.ts'
+import {
+  type DatacenterPlan,
+  type LocalPlan,
+  makePlan,
+  parseDatacenters,
+  readPlan,
+  requirePortsFree,
+  savePlan,
+} from './plan.ts'
+
+const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
+const DEFAULT_DATACENTERS = 'dc1,dc2'
+
+export interface UpOptions {
+  /** "dc1,dc2"; undefined: as the data directory has it, or two. */
+  readonly datacenters?: string
+  /** Kept and resumed from; undefined: a temporary one that is removed at the end. */
+  readonly dataDir?: string
+  readonly basePort?: number
+  /** Ends after the verification. */
+  readonly check: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly print: (line: string) => void
+  /** Aborted when the user wants it to end. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * @returns the exit status: 0 verified, 1 not
+ * @throws UP_ codes
+ */
+export async function up(options: UpOptions): Promise<number> {
+  const root = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'hanse-up-')) : resolve(options.dataDir)
+  try {
+    return await run(root, options)
+  } finally {
+    if (options.dataDir === undefined) rmSync(root, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+async function run(root: string, options: UpOptions): Promise<number> {
+  const { print, signal } = options
+  const plan = await planFor(root, options)
+  const startedMs = systemClock.nowMs()
+  const seconds = () => ((systemClock.nowMs() - startedMs) / 1000).toFixed(1).padStart(5)
+  const federation = new FederationRun({
+    plan,
+    env: options.env,
+    progress: (line) => print(`[${seconds()} s] ${line}`),
+  })
+  const interrupted = new Promise<'interrupted'>((done) => {
+    if (signal.aborted) done('interrupted')
+    else signal.addEventListener('abort', () => done('interrupted'), { once: true })
+  })
+  try {
+    if ((await Promise.race([federation.start().then(() => 'up' as const), interrupted])) === 'interrupted') return 1
+    print(`[${seconds()} s] the federation is up`)
+    const verified = await verify(plan, options)
+    if (options.check) return verified ? 0 : 1
+    showNext(plan, root, options)
+    await Promise.race([interrupted, federation.anyFailed()])
+    print('\nStopping')
+    return verified ? 0 : 1
+  } finally {
+    await federation.stop()
+  }
+}
+
+async function planFor(root: string, options: UpOptions): Promise<LocalPlan> {
+  const held = readPlan(root)
+  if (held) {
+    const names = held.datacenters.map((entry) => entry.name).join(',')
+    if (options.datacenters !== undefined && parseDatacenters(options.datacenters).join(',') !== names) {
+      throw localError('UP_RESUME_DIFFERS', { path: root, held: names, asked: options.datacenters })
+    }
+    await requirePortsFree(held)
+    return held
+  }
+  const plan = await makePlan(root, parseDatacenters(options.datacenters ?? DEFAULT_DATACENTERS), options.basePort)
+  await requirePortsFree(plan)
+  savePlan(root, plan)
+  return plan
+}
+
+/** Runs one command the way a user would, and shows it. */
+function command(
+  plan: DatacenterPlan,
+  args: readonly string[],
+  options: UpOptions,
+): Promise<{ code: number; output: string }> {
+  return new Promise((done, fail) => {
+    const child = spawn(HANSE, [...args], {
+      env: { ...options.env, CONSUL_HTTP_ADDR: `127.0.0.1:${plan.ports.http}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const chunks: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.once('error', fail)
+    child.once('close', (code) => done({ code: code ?? 1, output: Buffer.concat(chunks).toString('utf8') }))
+  })
+}
+
+/** The verification of the federation guide: members -wan, and each datacenter's services asked in another. */
+async function verify(plan: LocalPlan, options: UpOptions): Promise<boolean> {
+  const [primary, ...others] = plan.datacenters
+  if (!primary) return false
+  const steps: { readonly at: DatacenterPlan; readonly args: readonly string[]; readonly expect: readonly string[] }[] =
+    [{ at: primary, args: ['members', '-wan'], expect: plan.datacenters.map((each) => `${each.node}.${each.name}`) }]
+  for (const other of others) {
+    const services = (name: string) => ['consul', `hello-${name}`, 'mesh-gateway']
+    steps.push({ at: primary, args: ['catalog', 'services', '-datacenter', other.name], expect: services(other.name) })
+    steps.push({
+      at: other,
+      args: ['catalog', 'services', '-datacenter', primary.name],
+      expect: services(primary.name),
+    })
+  }
+  const results = await Promise.all(steps.map((step) => command(step.at, step.args, options)))
+  let verified = true
+  for (const [index, { at, args, expect }] of steps.entries()) {
+    const { code, output } = results[index] ?? { code: 1, output: '' }
+    options.print(`\n${at.name}$ hanse ${args.join(' ')}\n${output.trimEnd()}`)
+    const complete = code === 0 && expect.every((word) => output.split(/\s+/).includes(word))
+    if (!complete) options.print(`NOT AS EXPECTED: wanted ${expect.join(', ')} (exit status ${code})`)
+    verified &&= complete
+  }
+  options.print(
+    verified ? '\nVerified: every datacenter reads the others through the mesh gateways.' : '\nNOT verified.',
+  )
+  return verified
+}
+
+function showNext(plan: LocalPlan, root: string, options: UpOptions): void {
+  options.print('\nAddresses')
+  for (const { name, ports, primary } of plan.datacenters) {
+    const role = primary ? 'primary  ' : 'secondary'
+    options.print(
+      `  ${name}  ${role}  HTTP http://127.0.0.1:${ports.http}   DNS 127.0.0.1:${ports.dns}   mesh gateway 127.0.0.1:${ports.gateway}   demo http://127.0.0.1:${ports.demo}`,
+    )
+  }
+  options.print('\nIn a second terminal')
+  for (const { name, ports } of plan.datacenters) {
+    options.print(`  export CONSUL_HTTP_ADDR=127.0.0.1:${ports.http}   # ${name}`)
+  }
+  const [primary, other] = plan.datacenters
+  if (!primary || !other) return
+  options.print(`\n  ${HANSE} federation status`)
+  options.print(`  ${HANSE} services register my-service.json`)
+  options.print(`  ${HANSE} catalog nodes -datacenter ${other.name}`)
+  options.print(`  dig @127.0.0.1 -p ${primary.ports.dns} hello-${other.name}.service.${other.name}.consul SRV`)
+  const kept =
+    options.dataDir === undefined ? 'removed at the end; keep it with -data-dir' : 'kept; the same command resumes'
+  options.print(`\nFiles and logs: ${root} (${kept})`)
+  options.print(`Federation secret: ${filesOf(primary).secret}`)
+  options.print('\nCtrl-C stops everything.')
+}
