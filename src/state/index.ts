@@ -2,7 +2,8 @@
  * state/: tables, indexes and watches in memory, derived from the store's stream of changes; the only reader of stored
  * bytes.
  */
-export { State, type StateOptions } from './state.ts'
+export { stateError } from './errors.ts'
+export { State, type StateOptions, type Written } from './state.ts'
 export type {
   ChecksReader,
   CoordinatesReader,

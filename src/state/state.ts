@@ -6,7 +6,19 @@
  */
 import type { Clock, Logger, Metrics } from '#base'
 import type { Engine } from '#store'
+import { stateError } from './errors.ts'
+import { Follower } from './follower.ts'
+import { Plan, type PlannedTransaction } from './plan.ts'
+import { createReads } from './reads.ts'
 import type { Reading, ReadTx, WriteTx } from './transactions.ts'
+import { highestIndex, StateWatch, type Topic } from './watches.ts'
+import { WriteGate } from './write-gate.ts'
+import { createWrites } from './write-tx.ts'
+
+/** Writes under way, waiting for their turn or for the store; a further one is refused with STATE_BUSY. */
+export const MAX_WRITES = 4096
+/** Times a write is tried while other servers change the same keys. */
+export const MAX_WRITE_ATTEMPTS = 32
 
 export interface StateOptions {
   readonly engine: Engine
@@ -18,23 +30,181 @@ export interface StateOptions {
   readonly indexFloor?: number
 }
 
+export interface Written<T> {
+  readonly value: T
+  /** The index of what was written; the current one where nothing had to be. */
+  readonly index: number
+}
+
+/** What came of one run of a write's work. */
+interface Run<T> {
+  readonly outcome: { readonly value: T } | undefined
+  readonly planned: PlannedTransaction | undefined
+}
+
 export class State {
-  static async open(_options: StateOptions): Promise<State> {
-    return new State()
+  readonly datacenter: string
+  readonly #engine: Engine
+  readonly #metrics: Metrics
+  readonly #follower: Follower
+  readonly #gate = new WriteGate()
+  readonly #reads: ReadTx
+  /** Topics of the read that is running; undefined between reads. */
+  #seen: Map<string, Topic> | undefined
+  #writes = 0
+  /** A write's work is running: the tables hold what it tries out. */
+  #trying = false
+  #closed = false
+
+  /** Loads the tables. @throws STATE_RECORD_CORRUPT, STATE_SCHEMA_NEWER, and what the engine throws */
+  static async open(options: StateOptions): Promise<State> {
+    const state = new State(options)
+    await state.#follower.start()
+    return state
   }
+
+  private constructor({ engine, clock, log, metrics, datacenter, indexFloor = 0 }: StateOptions) {
+    this.datacenter = datacenter
+    this.#engine = engine
+    this.#metrics = metrics
+    this.#follower = new Follower({ engine, clock, log, metrics, indexFloor })
+    this.#reads = createReads({
+      trying: false,
+      tables: () => {
+        if (this.#seen === undefined) throw stateError('STATE_TRANSACTION_OVER', {})
+        return this.#follower.tables
+      },
+      see: (topic) => void this.#seen?.set(topic.id, topic),
+    })
+  }
+
   /** Highest index applied; never goes back. */
   get index(): number {
-    return 1
+    return this.#follower.index
   }
-  read<T>(_query: (tx: ReadTx) => T): Reading<T> {
-    throw new Error('not yet')
+
+  /** Runs a query and notes what it reads. Reads may be nested; each has its own topics. */
+  read<T>(query: (tx: ReadTx) => T): Reading<T> {
+    if (this.#trying) throw stateError('STATE_NESTED', {})
+    const outer = this.#seen
+    const seen = new Map<string, Topic>()
+    this.#seen = seen
+    try {
+      const value = query(this.#reads)
+      const topics = [...seen.values()]
+      const index = Math.max(1, highestIndex(topics))
+      return { value, index, watch: new StateWatch(this.#follower.watches, topics, index) }
+    } finally {
+      this.#seen = outer
+    }
   }
-  write<T>(_work: (tx: WriteTx) => T): Promise<{ value: T; index: number }> {
-    throw new Error('not yet')
+
+  /**
+   * Runs `work` until what it wants is committed, and resolves once that is durable and applied here. The work may run
+   * several times, so it has no effects but its writes.
+   *
+   * @throws what the work throws (nothing is written then); STATE_BUSY, STATE_WRITE_CONFLICT, and what the engine throws
+   */
+  async write<T>(work: (tx: WriteTx) => T): Promise<Written<T>> {
+    if (this.#closed) throw stateError('STATE_CLOSED', {})
+    if (this.#trying) throw stateError('STATE_NESTED', {})
+    if (this.#writes >= MAX_WRITES) {
+      this.#metrics.count('hanse.state.busy')
+      throw stateError('STATE_BUSY', { limit: MAX_WRITES })
+    }
+    this.#writes++
+    try {
+      return await this.#tryUntilDone(work)
+    } finally {
+      this.#writes--
+    }
   }
+
+  async #tryUntilDone<T>(work: (tx: WriteTx) => T): Promise<Written<T>> {
+    let resumed = false
+    for (let conflicts = 0; conflicts < MAX_WRITE_ATTEMPTS; ) {
+      const { outcome, planned, release } = await this.#runInTurn(work, resumed, conflicts > 0)
+      if (planned === undefined || release === undefined) return this.#nothingToWrite(outcome)
+      let revision: number | undefined
+      try {
+        revision = await this.#commit(planned)
+      } finally {
+        release()
+      }
+      if (revision === undefined) conflicts++
+      else if (planned.partial || outcome === undefined) {
+        // A round of a bulk deletion is progress, so it is no attempt that failed.
+        resumed = true
+        conflicts = 0
+      } else return { value: outcome.value, index: revision + this.#follower.tables.base }
+    }
+    throw stateError('STATE_WRITE_CONFLICT', { attempts: MAX_WRITE_ATTEMPTS })
+  }
+
+  #nothingToWrite<T>(outcome: { readonly value: T } | undefined): Written<T> {
+    if (outcome === undefined) throw stateError('STATE_WRITE_CONFLICT', { attempts: 1 })
+    return { value: outcome.value, index: this.index }
+  }
+
+  /** Runs the work as soon as nobody else holds the keys it wants, and holds them then. */
+  async #runInTurn<T>(work: (tx: WriteTx) => T, resumed: boolean, holdAll: boolean) {
+    let turnOf: string | undefined
+    for (;;) {
+      const waited = turnOf
+      try {
+        const run = this.#run(work, resumed)
+        if (run.planned === undefined) return { ...run, release: undefined }
+        turnOf = this.#gate.blockedBy(run.planned.keys, waited)
+        if (turnOf === undefined) {
+          // After a conflict even what it only relies on: else those who change that could keep it from ever winning.
+          const held = holdAll ? run.planned.keys : run.planned.exclusive
+          this.#gate.hold(held)
+          return { ...run, release: () => this.#gate.release(held) }
+        }
+      } finally {
+        if (waited !== undefined) this.#gate.passOn(waited)
+      }
+      await this.#gate.turn(turnOf)
+    }
+  }
+
+  #run<T>(work: (tx: WriteTx) => T, resumed: boolean): Run<T> {
+    const plan = new Plan(this.#follower.tables, this.#follower.revision + 1, resumed)
+    let outcome: { readonly value: T } | undefined
+    this.#trying = true
+    try {
+      outcome = { value: work(createWrites(plan)) }
+    } catch (error) {
+      if (!plan.endedByRound(error)) throw error
+    } finally {
+      plan.rollback()
+      this.#trying = false
+    }
+    return { outcome, planned: plan.transaction() }
+  }
+
+  /** @returns the revision, undefined on a conflict; then everything that led to it is applied here */
+  async #commit({ transaction }: PlannedTransaction): Promise<number | undefined> {
+    const result = await this.#engine.commit(transaction)
+    if (result.ok) {
+      await this.#follower.applied(result.revision)
+      return result.revision
+    }
+    this.#metrics.count('hanse.state.conflict')
+    await this.consistent()
+    return undefined
+  }
+
   /** Waits until everything that any server answered before this call is applied here; resolves to the index. */
   async consistent(): Promise<number> {
+    if (this.#closed) throw stateError('STATE_CLOSED', {})
+    await this.#follower.applied(await this.#engine.barrier())
     return this.index
   }
-  async close(): Promise<void> {}
+
+  /** Ends the stream and refuses writes; the engine stays open, it is the caller's. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#follower.close()
+  }
 }

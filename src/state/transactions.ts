@@ -7,7 +7,6 @@
  */
 import type {
   CheckServiceNode,
-  Coordinate,
   DirEntry,
   FederationState,
   HealthCheck,
@@ -126,7 +125,7 @@ export interface WriteTx extends ReadTx {
   /** Everything below a prefix; more than one transaction holds is deleted in several. */
   deleteKvTree(prefix: string): boolean
   /** @throws STATE_MISSING_NODE */
-  putCoordinate(coordinate: Omit<NodeCoordinate, 'Coord'> & { readonly Coord: Coordinate }): boolean
+  putCoordinate(coordinate: NodeCoordinate): boolean
   putFederationState(state: FederationState): boolean
   deleteFederationState(datacenter: string): boolean
 }

@@ -1,0 +1,180 @@
+/**
+ * What a write wants to commit, while its work runs: changes that are tried out in the tables and taken back at the end,
+ * what they are stored as, and on what they rely.
+ *
+ * Each key is written on the condition that it is as it was seen. Deletions in bulk (a node with all that is on it, a
+ * tree of keys) may be more than one transaction holds; then they are committed alone, and the work runs again on
+ * what is left.
+ */
+import { MAX_TRANSACTION_KEYS, type Transaction, type Write } from '#store'
+import { stateError } from './errors.ts'
+import type { Row, Table } from './table.ts'
+import type { Tables } from './tables.ts'
+import type { Topic } from './watches.ts'
+
+/** Keys of one round of a bulk deletion: leaves room in a transaction for what goes with it. */
+const MAX_ROUND_KEYS = 96
+
+/** The value of slots and guards: only their revision counts. */
+const MARK = Buffer.from([1])
+
+/** Thrown through the work when a round of a bulk deletion is full. */
+const ROUND_FULL = Symbol('round full')
+
+interface Planned {
+  readonly value: Buffer | null
+  readonly expect?: number
+}
+
+export interface PlannedTransaction {
+  readonly transaction: Transaction
+  /** The work has to run again after it. */
+  readonly partial: boolean
+  /** Keys that nobody else may write meanwhile. */
+  readonly exclusive: readonly string[]
+  /** All keys, those it relies on included. */
+  readonly keys: readonly string[]
+}
+
+export class Plan {
+  readonly resumed: boolean
+  readonly #tables: Tables
+  readonly #revision: number
+  readonly #writes = new Map<string, Planned>()
+  readonly #bulk = new Map<string, Planned>()
+  readonly #conditions = new Map<string, number>()
+  readonly #undo: (() => void)[] = []
+  #roundFull = false
+  #over = false
+
+  /**
+   * @param revision - what records show as theirs until they are committed
+   * @param resumed - whether a round of the same work was committed before
+   */
+  constructor(tables: Tables, revision: number, resumed: boolean) {
+    this.#tables = tables
+    this.#revision = revision
+    this.resumed = resumed
+  }
+
+  /** @throws STATE_TRANSACTION_OVER */
+  tables(): Tables {
+    if (this.#over) throw stateError('STATE_TRANSACTION_OVER', {})
+    return this.#tables
+  }
+
+  get trying(): boolean {
+    return this.#undo.length > 0
+  }
+
+  /** A point read must still hold at the commit. */
+  see({ record }: Topic): void {
+    if (record) this.#rely(record.key, record.revision)
+  }
+
+  #rely(key: string, revision: number): void {
+    if (!this.#writes.has(key) && !this.#bulk.has(key) && !this.#conditions.has(key)) {
+      this.#conditions.set(key, revision)
+    }
+  }
+
+  /** Whatever else touches this guard may not happen between. */
+  relyOnGuard(name: string): void {
+    const key = this.#tables.guards.keyOf(name)
+    const revision = this.#tables.guards.revisionOf(name)
+    const touched = this.#writes.get(key)
+    if (touched) this.#writes.set(key, { ...touched, expect: revision })
+    else this.#conditions.set(key, revision)
+  }
+
+  /** Lets those notice who rely on this guard; many may touch it at a time. */
+  touchGuard(name: string): void {
+    const key = this.#tables.guards.keyOf(name)
+    this.#write(this.#writes, key, MARK, this.#conditions.get(key) ?? this.#writes.get(key)?.expect)
+  }
+
+  /** One at a time. */
+  takeGuard(name: string): void {
+    this.touchGuard(name)
+    this.relyOnGuard(name)
+  }
+
+  #write(into: Map<string, Planned>, key: string, value: Buffer | null, expect: number | undefined): void {
+    this.#conditions.delete(key)
+    if (into === this.#writes) this.#bulk.delete(key)
+    into.set(key, { value, expect })
+  }
+
+  /** Puts a record. `inherit`: the CreateIndex it has from another one. @returns whether that changes anything */
+  put<T extends object>(table: Table<T>, key: string, given: T, inherit?: number): boolean {
+    const old = table.get(key)
+    const inherited = inherit ?? old?.inherited ?? 0
+    const { bytes, record } = table.encode(given, key, inherited)
+    if (old && table.isStoredAs(old, bytes)) return false
+    const created =
+      old && 'CreateIndex' in old.value ? Number(old.value.CreateIndex) - this.#tables.base : this.#revision
+    const next = table.stamp(record, key, created, this.#revision)
+    this.#plan(this.#writes, table, key, old, next, bytes)
+    return true
+  }
+
+  /** Deletes a record. `bulk`: it is one of many. @returns whether it was there */
+  delete<T extends object>(table: Table<T>, key: string, bulk = false): boolean {
+    const old = table.get(key)
+    if (old === undefined) return false
+    this.#plan(bulk ? this.#bulk : this.#writes, table, key, old, undefined, null)
+    if (this.#bulk.size >= MAX_ROUND_KEYS) {
+      this.#roundFull = true
+      throw ROUND_FULL
+    }
+    return true
+  }
+
+  #plan<T extends object>(
+    into: Map<string, Planned>,
+    table: Table<T>,
+    key: string,
+    old: Row<T> | undefined,
+    next: Row<T> | undefined,
+    bytes: Buffer | null,
+  ): void {
+    table.set(key, next)
+    this.#undo.push(() => table.set(key, old))
+    const stored = table.storedKey(key)
+    const before = this.#writes.get(stored) ?? this.#bulk.get(stored)
+    this.#write(into, stored, bytes, before ? before.expect : (old?.revision ?? 0))
+    if (old === undefined) return
+    for (const slot of table.departures(old, next)) {
+      const mark = this.#tables.left.keyOf(slot)
+      if (!this.#writes.has(mark)) into.set(mark, { value: MARK })
+    }
+  }
+
+  /** Whether the work was ended because a round is full, by what it threw. */
+  endedByRound(thrown: unknown): boolean {
+    return this.#roundFull && thrown === ROUND_FULL
+  }
+
+  /** Takes everything back, so that the tables are what the store says. The plan is over. */
+  rollback(): void {
+    for (const undo of this.#undo.reverse()) undo()
+    this.#undo.length = 0
+    this.#over = true
+  }
+
+  /** What to commit; undefined where nothing is to be written. */
+  transaction(): PlannedTransaction | undefined {
+    const whole = new Map([...this.#bulk, ...this.#writes])
+    if (whole.size === 0) return undefined
+    const partial = this.#roundFull || (this.#bulk.size > 0 && this.#tooMany(whole))
+    const writes: Write[] = [...(partial ? this.#bulk : whole)].map(([key, planned]) => ({ key, ...planned }))
+    const conditions = [...this.#conditions].map(([key, expect]) => ({ key, expect }))
+    const exclusive = writes.filter(({ expect }) => expect !== undefined).map(({ key }) => key)
+    const keys = [...writes, ...conditions].map(({ key }) => key)
+    return { transaction: { writes, conditions }, partial, exclusive, keys }
+  }
+
+  #tooMany(writes: ReadonlyMap<string, Planned>): boolean {
+    return writes.size + this.#conditions.size > MAX_TRANSACTION_KEYS
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Records as they are stored: the msgpack of their shape, without what the store knows better.
+ *
+ * ModifyIndex is the revision of the key and CreateIndex the one that made it, so both are stored as 0; a CreateIndex
+ * that was inherited (a renamed node) is stored as it is. A record that cannot be read is an error with its name.
+ */
+import { messageOf } from '#base'
+import { decode, encode, type Struct } from '#codec'
+import { stateError } from './errors.ts'
+
+/** The fields that the state sets, on shapes that have them. */
+interface Indexes {
+  readonly CreateIndex?: number
+  readonly ModifyIndex?: number
+}
+
+/** The bytes to store. `createIndex`: 0 unless it was inherited. */
+export function encodeRecord<T extends object>(shape: Struct<T>, record: T, createIndex: number): Buffer {
+  return encode(shape, withIndexes(shape, record, { CreateIndex: createIndex, ModifyIndex: 0 }))
+}
+
+/** A copy with these indexes; the record itself where its shape has none. */
+export function withIndexes<T extends object>(shape: Struct<T>, record: T, indexes: Indexes): T {
+  return 'ModifyIndex' in shape.fields ? { ...record, ...indexes } : record
+}
+
+/** The CreateIndex of a record, 0 where its shape has none. */
+export function createIndexOf(record: object): number {
+  return 'CreateIndex' in record && typeof record.CreateIndex === 'number' ? record.CreateIndex : 0
+}
+
+/** @throws STATE_RECORD_CORRUPT */
+export function decodeRecord<T extends object>(shape: Struct<T>, table: string, key: string, bytes: Uint8Array): T {
+  try {
+    return decode(shape, bytes)
+  } catch (error) {
+    throw stateError('STATE_RECORD_CORRUPT', { table, key, reason: messageOf(error) }, error)
+  }
+}
+
+/** Freezes a record and all within, but byte strings, which JavaScript cannot freeze. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value
+  for (const part of Object.values(value)) deepFreeze(part)
+  return Object.freeze(value)
+}
