@@ -36,14 +36,13 @@ export {
   type RpcTarget,
 } from './rpc-pool.ts'
 export { type RpcCall, type RpcHandler, type RpcRemote, type RpcServerOptions, serveRpcStream } from './rpc-server.ts'
+export { FIRST_BYTE, ServerPort } from './server-port.ts'
 export {
   type ConnectionInfo,
-  FIRST_BYTE,
   SERVER_PORT_LIMITS,
-  ServerPort,
   type ServerPortHandlers,
   type ServerPortLimits,
   type ServerPortOptions,
-} from './server-port.ts'
+} from './server-port-options.ts'
 export { YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
 export type { YamuxStream } from './yamux-stream.ts'

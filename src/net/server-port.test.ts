@@ -13,7 +13,8 @@ import { dialTcp, dialTls, type TlsIdentity } from './dial.ts'
 import { encodePacketFrame, receivePackets } from './packets.ts'
 import { RpcConnectionPool } from './rpc-pool.ts'
 import { serveRpcStream } from './rpc-server.ts'
-import { type ConnectionInfo, ServerPort, type ServerPortOptions } from './server-port.ts'
+import { ServerPort } from './server-port.ts'
+import type { ConnectionInfo, ServerPortOptions } from './server-port-options.ts'
 
 const ca = createCertificateAuthority({})
 const dnsNames = ['server.dc1.consul', '*.server.dc1.consul']

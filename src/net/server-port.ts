@@ -9,13 +9,17 @@
  */
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
-import { type Clock, formatHostPort, type Logger, type Metrics, messageOf, silentLogger, systemClock } from '#base'
+import { type Clock, formatHostPort, messageOf, silentLogger, systemClock } from '#base'
 import type { TlsIdentity } from './dial.ts'
 import { LimitedLog } from './limited-log.ts'
 import { listeningAddress, listenOn } from './listen.ts'
-import type { RpcRemote } from './rpc-server.ts'
+import {
+  type ConnectionInfo,
+  SERVER_PORT_LIMITS,
+  type ServerPortLimits,
+  type ServerPortOptions,
+} from './server-port-options.ts'
 import { YamuxSession } from './yamux-session.ts'
 
 /** First bytes, by what follows them. */
@@ -38,54 +42,6 @@ const PROTOCOL_OF_ALPN = new Map<string, Protocol>([
   ['consul/wan-gossip/packet', 'packets'],
   ['consul/wan-gossip/stream', 'gossipStream'],
 ])
-
-/** Who is connected and how. */
-export interface ConnectionInfo {
-  readonly remote: RpcRemote
-  readonly tls: boolean
-  readonly alpn: string | undefined
-  /** Names of the client's certificate as "DNS:…, URI:…"; undefined without one. Verified when TLS demands one. */
-  readonly peerNames: string | undefined
-}
-
-/** Each gets a stream of its own and has to end it. A handler that is missing refuses its protocol. */
-export interface ServerPortHandlers {
-  /** Calls one after another: one stream of a multiplexed connection, or a whole connection. */
-  rpc(stream: Duplex, info: ConnectionInfo): void
-  packets?(stream: Duplex, info: ConnectionInfo): void
-  gossipStream?(stream: Duplex, info: ConnectionInfo): void
-  snapshot?(stream: Duplex, info: ConnectionInfo): void
-  grpc?(stream: Duplex, info: ConnectionInfo): void
-}
-
-export interface ServerPortLimits {
-  readonly connections: number
-  readonly connectionsPerIp: number
-  /** For the first byte, and again for the handshake and for the byte inside it. */
-  readonly handshakeTimeoutMs: number
-}
-
-export const SERVER_PORT_LIMITS: ServerPortLimits = {
-  connections: 4096,
-  connectionsPerIp: 100,
-  handshakeTimeoutMs: 5000,
-}
-
-export interface ServerPortOptions {
-  readonly host: string
-  readonly port: number
-  /** The setting that chose the port, for errors. */
-  readonly setting?: string
-  /** Asked for every TLS connection, so that a reload needs no restart; undefined: no TLS here. */
-  readonly identity: () => TlsIdentity | undefined
-  /** Refuses everything that is not mutual TLS. */
-  readonly verifyIncoming: boolean
-  readonly handlers: ServerPortHandlers
-  readonly limits?: Partial<ServerPortLimits>
-  readonly clock?: Clock
-  readonly log?: Logger
-  readonly metrics?: Metrics
-}
 
 interface TlsServers {
   readonly identity: TlsIdentity

@@ -5,6 +5,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
+import { stepYamux } from './yamux-core.ts'
+import { encodeFrameHeader, FLAG, FRAME, type FrameHeader, FrameParser } from './yamux-frame.ts'
 import {
   ACCEPT_BACKLOG,
   INITIAL_WINDOW_BYTES,
@@ -12,11 +14,9 @@ import {
   MAX_STREAMS,
   newYamuxState,
   STREAM_OPEN_TIMEOUT_MS,
-  stepYamux,
   type YamuxEffect,
   type YamuxState,
-} from './yamux-core.ts'
-import { encodeFrameHeader, FLAG, FRAME, type FrameHeader, FrameParser } from './yamux-frame.ts'
+} from './yamux-state.ts'
 
 interface Session {
   readonly client_to_server_hex: string

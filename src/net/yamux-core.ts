@@ -9,92 +9,20 @@
 import type { HanseError } from '#base'
 import { netError } from './errors.ts'
 import { FLAG, FRAME, type FrameHeader, GO_AWAY } from './yamux-frame.ts'
-
-/** Bytes that may be under way before the receiver has to grant more, each way, per stream. */
-export const INITIAL_WINDOW_BYTES = 256 * 1024
-/** Longest payload put into one frame, so that a bulk stream leaves gaps for the others. */
-export const MAX_FRAME_PAYLOAD_BYTES = 64 * 1024
-/** Opens that the other side has not acknowledged yet. */
-export const ACCEPT_BACKLOG = 256
-/** Streams of one session, both directions together. */
-export const MAX_STREAMS = 1024
-/** An open that is not acknowledged for that long ends the session. */
-export const STREAM_OPEN_TIMEOUT_MS = 75_000
-/** A ping that is not answered for that long ends the session. */
-export const KEEPALIVE_TIMEOUT_MS = 10_000
-const MAX_WINDOW_BYTES = 0xffff_ffff
-const MAX_STREAM_ID = 0xffff_ffff
-
-interface StreamState {
-  sendWindow: number
-  recvWindow: number
-  /** Bytes the user has read since the last window update. */
-  consumed: number
-  /** What the user wants to send and the window does not let through yet. */
-  pending: Buffer | undefined
-  /** The user has ended its side; FIN goes out as soon as nothing is pending. */
-  ending: boolean
-  finSent: boolean
-  finReceived: boolean
-  /** Set while our open waits for its ACK. */
-  unackedSinceMs: number | undefined
-}
-
-export interface YamuxState {
-  readonly role: 'client' | 'server'
-  readonly streams: Map<number, StreamState>
-  nextId: number
-  unacked: number
-  remoteGoAway: boolean
-  localGoAway: boolean
-  ping: { readonly id: number; readonly sentAtMs: number } | undefined
-  nextPing: number
-  /** Inbound streams refused because of MAX_STREAMS. */
-  refused: number
-}
-
-export type YamuxInput =
-  | { readonly type: 'header'; readonly header: FrameHeader }
-  | { readonly type: 'payload'; readonly header: FrameHeader; readonly piece: Buffer; readonly last: boolean }
-  | { readonly type: 'open' }
-  | { readonly type: 'write'; readonly stream: number; readonly bytes: Buffer }
-  | { readonly type: 'consumed'; readonly stream: number; readonly bytes: number }
-  | { readonly type: 'end'; readonly stream: number }
-  | { readonly type: 'reset'; readonly stream: number }
-  | { readonly type: 'goAway' }
-  | { readonly type: 'keepAlive' }
-
-export type YamuxEffect =
-  | { readonly type: 'send'; readonly header: FrameHeader; readonly payload?: Buffer }
-  | { readonly type: 'opened'; readonly stream: number }
-  | { readonly type: 'openRefused'; readonly error: HanseError }
-  | { readonly type: 'accepted'; readonly stream: number }
-  /** An open was acknowledged: another one may follow. */
-  | { readonly type: 'acknowledged'; readonly stream: number }
-  | { readonly type: 'data'; readonly stream: number; readonly bytes: Buffer }
-  | { readonly type: 'remoteEnd'; readonly stream: number }
-  | { readonly type: 'remoteReset'; readonly stream: number }
-  /** All of the last write is on its way. */
-  | { readonly type: 'written'; readonly stream: number }
-  /** Both sides are done; the id is forgotten. */
-  | { readonly type: 'finished'; readonly stream: number }
-  | { readonly type: 'pong'; readonly roundTripMs: number }
-  | { readonly type: 'remoteGoAway'; readonly code: number }
-  | { readonly type: 'fatal'; readonly error: HanseError }
-
-export function newYamuxState(role: 'client' | 'server'): YamuxState {
-  return {
-    role,
-    streams: new Map(),
-    nextId: role === 'client' ? 1 : 2,
-    unacked: 0,
-    remoteGoAway: false,
-    localGoAway: false,
-    ping: undefined,
-    nextPing: 1,
-    refused: 0,
-  }
-}
+import {
+  ACCEPT_BACKLOG,
+  INITIAL_WINDOW_BYTES,
+  KEEPALIVE_TIMEOUT_MS,
+  MAX_FRAME_PAYLOAD_BYTES,
+  MAX_STREAM_ID,
+  MAX_STREAMS,
+  MAX_WINDOW_BYTES,
+  STREAM_OPEN_TIMEOUT_MS,
+  type StreamState,
+  type YamuxEffect,
+  type YamuxInput,
+  type YamuxState,
+} from './yamux-state.ts'
 
 export function stepYamux(state: YamuxState, input: YamuxInput, nowMs: number): YamuxEffect[] {
   const out: YamuxEffect[] = []

@@ -7,8 +7,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { Duplex } from 'node:stream'
 import { after, test } from 'node:test'
 import { codeOf, ManualClock, seededRandom } from '#base'
-import { ACCEPT_BACKLOG, MAX_STREAMS } from './yamux-core.ts'
 import { MAX_WAITING_ANSWER_BYTES, YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
+import { ACCEPT_BACKLOG, MAX_STREAMS } from './yamux-state.ts'
 import { HALF_CLOSED_TIMEOUT_MS, type YamuxStream } from './yamux-stream.ts'
 
 const opened: (Server | Socket)[] = []

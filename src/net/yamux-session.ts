@@ -11,17 +11,17 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Clock, type HanseError, systemClock, type Timer } from '#base'
 import { netError } from './errors.ts'
+import { stepYamux } from './yamux-core.ts'
+import { encodeFrameHeader, FRAME, type FrameHeader, FrameParser, GO_AWAY } from './yamux-frame.ts'
 import {
   ACCEPT_BACKLOG,
   KEEPALIVE_TIMEOUT_MS,
   MAX_STREAMS,
   newYamuxState,
-  stepYamux,
   type YamuxEffect,
   type YamuxInput,
   type YamuxState,
-} from './yamux-core.ts'
-import { encodeFrameHeader, FRAME, type FrameHeader, FrameParser, GO_AWAY } from './yamux-frame.ts'
+} from './yamux-state.ts'
 import { YamuxStream } from './yamux-stream.ts'
 
 export const KEEPALIVE_INTERVAL_MS = 30_000
