@@ -11,12 +11,13 @@ export const endpointError = errorTable({
   NO_PATH_TO_DATACENTER: {
     status: 500,
     message: (_: { datacenter: string }) => 'No path to datacenter',
-    hint: ({ datacenter }) => `No server of datacenter "${datacenter}" is known; see "hanse federation status"`,
+    hint: ({ datacenter }: { datacenter: string }) =>
+      `No server of datacenter "${datacenter}" is known; see "hanse federation status"`,
   },
   DATACENTER_UNREACHABLE: {
     status: 500,
     message: (_: { datacenter: string; reason?: string }) => 'Remote DC has no server currently reachable',
-    hint: ({ datacenter, reason }) =>
+    hint: ({ datacenter, reason }: { datacenter: string; reason?: string }) =>
       `Datacenter "${datacenter}" does not answer${reason === undefined ? '' : `: ${reason}`}; see "hanse federation status"`,
   },
   UNKNOWN_SERVICE: {
