@@ -1,0 +1,62 @@
+/**
+ * `hanse federation secret`: exports what secondaries need, as the Kubernetes manifest that the federation guide passes on.
+ */
+import { writeFileSync } from 'node:fs'
+import { messageOf } from '#base'
+import { exportFederationSecret, renderFederationSecret } from '#federation'
+import { API_FLAGS, apiClient, readTextFile } from './api-flags.ts'
+import type { Command } from './command.ts'
+import { cliError } from './errors.ts'
+
+const WARNING = `The federation secret holds the key of the certificate authority, and the gossip encryption key:
+whoever has it can become a server of the federation. Delete the file once it is imported.`
+
+export const command: Command = {
+  name: 'federation secret',
+  summary: 'Exports what secondary datacenters need to join',
+  help: `Writes the federation secret of a primary datacenter: the CA certificate and its key, the gossip encryption key, and
+the addresses of the primary's mesh gateways, as \`kubectl get secret consul-federation --output yaml\` prints it.
+
+${WARNING}`,
+  flags: {
+    ...API_FLAGS,
+    ca: { kind: 'string', value: 'file', help: 'Certificate of the CA, default consul-agent-ca.pem' },
+    'ca-key': { kind: 'string', value: 'file', help: 'Its key, default consul-agent-ca-key.pem' },
+    out: {
+      kind: 'string',
+      value: 'file',
+      help: 'File to write (mode 0600); default consul-federation-secret.yaml, - for standard output',
+    },
+    name: { kind: 'string', value: 'name', help: 'Name of the Secret, default consul-federation' },
+    namespace: { kind: 'string', value: 'name', help: 'Namespace of the Secret, default consul' },
+  },
+  async run({ flags, env, print, warn, stdout }) {
+    const files = {
+      caCert: readTextFile(flags.string('ca') ?? 'consul-agent-ca.pem'),
+      caKey: readTextFile(flags.string('ca-key') ?? 'consul-agent-ca-key.pem'),
+    }
+    const client = apiClient({ flags, env })
+    try {
+      const secret = await exportFederationSecret(client, files)
+      const manifest = renderFederationSecret(secret, flags.string('name'), flags.string('namespace'))
+      const out = flags.string('out') ?? 'consul-federation-secret.yaml'
+      if (out === '-') stdout.write(manifest)
+      else {
+        write(out, manifest)
+        print(`==> Saved ${out}`)
+      }
+      warn(`==> WARNING: ${WARNING}`)
+      return 0
+    } finally {
+      client.close()
+    }
+  },
+}
+
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600, flag: 'w' })
+  } catch (error) {
+    throw cliError('FILE_UNWRITABLE', { path, reason: messageOf(error) }, error)
+  }
+}

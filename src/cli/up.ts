@@ -1,0 +1,36 @@
+/**
+ * `hanse up` (`npm start`): a federation of datacenters on this machine.
+ */
+import type { Command } from './command.ts'
+
+export const command: Command = {
+  name: 'up',
+  summary: 'Starts a federation of datacenters on this machine',
+  help: `Starts two federated datacenters (or more), each with a server, a mesh gateway and a demo service, verifies that
+they read each other through the gateways, and stays until Ctrl-C. Nothing is left behind.`,
+  flags: {
+    datacenters: {
+      kind: 'string',
+      value: 'names',
+      help: 'Names with commas between, the primary first; default dc1,dc2',
+    },
+    'data-dir': { kind: 'string', value: 'directory', help: 'Keep everything there, and resume from it' },
+    'base-port': { kind: 'number', value: 'port', help: 'Fixed ports from this one on; default: free ones' },
+    check: { kind: 'bool', help: 'End after the verification, with status 0 if it succeeded' },
+  },
+  async run({ flags, env, print, signal }) {
+    const { up } = await import('#local')
+    const datacenters = flags.string('datacenters')
+    const dataDir = flags.string('data-dir')
+    const basePort = flags.number('base-port')
+    return up({
+      ...(datacenters === undefined ? {} : { datacenters }),
+      ...(dataDir === undefined ? {} : { dataDir }),
+      ...(basePort === undefined ? {} : { basePort }),
+      check: flags.bool('check'),
+      env,
+      print,
+      signal,
+    })
+  },
+}
