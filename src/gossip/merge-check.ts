@@ -9,6 +9,7 @@ import type { MismatchKind, PoolName } from './api.ts'
 
 export interface CheckedNode {
   readonly name: string
+  /** "ip:port" */
   readonly address: string
   readonly tags: Readonly<Record<string, string>>
 }

@@ -114,33 +114,29 @@ export class Serf implements SwimDelegate {
   // Who may be a member.
 
   refuseAlive(claim: NodeClaim): string | undefined {
-    const node = { name: claim.name, address: claim.address, tags: decodeTags(claim.meta) }
+    const node = checkedNode(claim.name, claim.address, claim.port, claim.meta)
     if (node.name === this.context.name) {
       this.#checkOwnName(node, claim.incarnation)
       return undefined
     }
-    return this.#report(this.#refusal([node]), claim.port)
+    return this.#report(this.#refusal([node]))
   }
 
   refuseMerge(nodes: readonly PushNodeState[]): string | undefined {
     const checked = nodes
       .filter((node) => node.State !== LEFT_STATE && node.Name !== this.context.name)
-      .map((node) => ({
-        name: node.Name,
-        address: bytesToIp(node.Addr ?? NO_BYTES) ?? '',
-        tags: decodeTags(node.Meta ?? NO_BYTES),
-      }))
-    return this.#report(this.#refusal(checked), 0)
+      .map(({ Name, Addr, Port, Meta }) => checkedNode(Name, bytesToIp(Addr ?? NO_BYTES) ?? '', Port, Meta ?? NO_BYTES))
+    return this.#report(this.#refusal(checked))
   }
 
   #refusal(nodes: readonly CheckedNode[]): Refusal | undefined {
     return refusal(this.#options.identity, nodes, (id, except) => this.members.holderOfId(id, except))
   }
 
-  #report(refused: Refusal | undefined, port: number): string | undefined {
+  #report(refused: Refusal | undefined): string | undefined {
     if (!refused) return undefined
     const { kind, node, reason } = refused
-    this.mismatches.report({ kind, node: node.name, address: formatHostPort(node.address, port), detail: reason })
+    this.mismatches.report({ kind, node: node.name, address: node.address, detail: reason })
     return reason
   }
 
@@ -154,7 +150,7 @@ export class Serf implements SwimDelegate {
   }
 
   conflict(existing: NodeRecord, claim: NodeClaim): void {
-    const node = { name: claim.name, address: claim.address, tags: decodeTags(claim.meta) }
+    const node = checkedNode(claim.name, claim.address, claim.port, claim.meta)
     const ids = [decodeTags(existing.meta)['id'], node.tags['id']]
     // The same node at a new address is no conflict of names: it is taken in when its old address is dead.
     if (ids[0] !== undefined && ids[0] === ids[1]) return
@@ -275,4 +271,8 @@ export class Serf implements SwimDelegate {
     this.#runtime.emit({ kind: 'coordinate', node: node.name, coordinate })
     this.#runtime.emit({ kind: 'coordinate', node: this.context.name, coordinate: this.coordinates.coordinate })
   }
+}
+
+function checkedNode(name: string, address: string, port: number, meta: Buffer): CheckedNode {
+  return { name, address: formatHostPort(address, port), tags: decodeTags(meta) }
 }
