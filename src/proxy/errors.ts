@@ -14,4 +14,9 @@ export const proxyError = errorTable({
     message: ({ sni, tried, reason }: { sni: string; tried: readonly string[]; reason: string }) =>
       `cannot pass connection for "${sni}" on: ${tried.length === 0 ? 'no endpoint known' : `tried ${tried.join(', ')}: ${reason}`}`,
   },
+  GATEWAY_SERVER_ANSWER: {
+    status: 500,
+    message: ({ address }: { address: string }) => `Ask "${address}" for its datacenter: the answer names none`,
+    hint: () => 'what listens there may be no Hanse server: compare -http-addr',
+  },
 })

@@ -9,6 +9,8 @@ export {
   SniGateway,
   type SniGatewayOptions,
 } from './gateway.ts'
+export { gatewayFeed } from './gateway-feed.ts'
+export { GatewayRegistration, type RegistrationOptions } from './gateway-registration.ts'
 export { type GatewaySource, MeshGateway, type MeshGatewayOptions, type MeshGatewayStatus } from './mesh-gateway.ts'
 export {
   type Endpoint,
