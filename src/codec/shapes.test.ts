@@ -46,6 +46,7 @@ const SHAPES: Record<string, readonly [Kind<unknown>, Kind<unknown>]> = {
   'Internal.NodeInfo': [codec.NodeSpecificRequest, codec.IndexedNodeDump],
   'Internal.KeyringOperation': [codec.KeyringRequest, codec.KeyringResponses],
   'Internal.EventFire': [codec.EventFireRequest, codec.QueryMeta],
+  'Internal.CatalogOverview': [codec.DCSpecificRequest, codec.CatalogSummary],
   'Status.Leader': [codec.DCSpecificRequest, codec.string],
   'Status.Peers': [codec.DCSpecificRequest, codec.list(codec.string)],
 }

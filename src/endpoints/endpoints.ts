@@ -8,7 +8,7 @@
  * Source: RPC wire notes §6 to §9.
  */
 import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
-import { decode, encode, type QueryMeta, type QueryOptions, type Struct } from '#codec'
+import { decode, encode, type QueryMeta, type Struct } from '#codec'
 import type { State } from '#state'
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
@@ -27,6 +27,7 @@ import type {
 } from './operation.ts'
 import { allOperations } from './operations.ts'
 import type { ForwardRequest, Ports, Router } from './ports.ts'
+import { askerOf, questionKey } from './question-key.ts'
 
 /** A read without MaxQueryTime waits this long. */
 export const DEFAULT_WAIT_MS = 300_000
@@ -69,23 +70,6 @@ export interface CallOptions {
 
 const OPERATIONS: ReadonlyMap<string, AnyOperation> = new Map(allOperations.map((each) => [each.name, each]))
 const SERVICES: ReadonlySet<string> = new Set(allOperations.map((each) => each.name.split('.', 1)[0] ?? ''))
-
-/** What does not change the answer, so that all who differ only in it share one. */
-const NOT_IN_KEY: ReadonlySet<string> = new Set<keyof QueryOptions | 'Datacenter' | 'Source'>([
-  'Datacenter',
-  'Token',
-  'MinQueryIndex',
-  'MaxQueryTime',
-  'AllowStale',
-  'RequireConsistent',
-  'UseCache',
-  'MaxStaleDuration',
-  'MaxAge',
-  'MustRevalidate',
-  'StaleIfError',
-  'Source',
-  'AllowNotModifiedResponse',
-])
 
 export class Endpoints {
   readonly datacenter: string
@@ -265,7 +249,7 @@ export class Endpoints {
     operation.check?.(args)
     const { state } = this.#options
     return {
-      key: keyOf(operation, args),
+      key: questionKey(operation, args),
       operation: operation.name,
       volatile: askerOf(args) !== '',
       run: () => state.read((tx) => operation.query(tx, args, this.#readContext)),
@@ -301,28 +285,6 @@ function forwardTimeoutMs(args: object): number {
   const waits = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
   if (!waits || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') return FORWARD_TIMEOUT_MS
   return cappedWaitMs(args.MaxQueryTime) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
-}
-
-const keyFields = new Map<string, readonly string[]>(
-  allOperations.map(({ name, args, route }) => [
-    name,
-    // Where another field routes, `Datacenter` is part of the question.
-    Object.keys(args.fields).filter(
-      (field) => !NOT_IN_KEY.has(field) || (field === 'Datacenter' && route !== undefined),
-    ),
-  ]),
-)
-
-function keyOf(operation: { readonly name: string }, args: ReadArgs): string {
-  const record: Readonly<Record<string, unknown>> = { ...args }
-  const asked = keyFields.get(operation.name)?.map((field) => record[field])
-  return operation.name + JSON.stringify([askerOf(args), ...(asked ?? [])])
-}
-
-/** The node that distances are asked from; empty where the answer does not depend on who asks. */
-function askerOf(args: object): string {
-  if (!('Source' in args) || typeof args.Source !== 'object' || args.Source === null) return ''
-  return 'Node' in args.Source && typeof args.Source.Node === 'string' ? args.Source.Node : ''
 }
 
 function unknownMethod(method: string): Error {

@@ -50,7 +50,7 @@ test('handle() answers every recorded call of the catalog, health, kv, coordinat
 test('handle() throws its own errors only, whatever is done to the bytes', async () => {
   const random = seededRandom(20_260_101)
   const bodies = calls.map(({ method, request_body_hex: hex }) => ({ method, body: Buffer.from(hex ?? '80', 'hex') }))
-  for (let round = 0; round < 600; round++) {
+  for (let round = 0; round < 4000; round++) {
     const { method, body } = bodies[random.int(bodies.length)] ?? { method: 'Status.Ping', body: Buffer.alloc(0) }
     const damaged = round % 5 === 0 ? random.bytes(random.int(64)) : Buffer.from(body)
     for (let i = 0; i < 1 + random.int(4) && damaged.length > 0; i++)

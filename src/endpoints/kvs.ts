@@ -1,5 +1,5 @@
 /**
- * KVS.*: the key/value store.
+ * KVS.*: the key/value store, single keys and all below a prefix. Locks need sessions, which are not served.
  */
 import { bool, type DirEntry, IndexedDirEntries, IndexedKeyList, KeyListRequest, KeyRequest, KVSRequest } from '#codec'
 import type { WriteTx } from '#state'
