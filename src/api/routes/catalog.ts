@@ -9,6 +9,7 @@ import {
   list,
   map,
   Node,
+  type NodeService,
   NodeServiceList,
   NodeServices,
   NodeSpecificRequest,
@@ -141,13 +142,24 @@ function nodeArgs(request: PlanRequest, target: ReadTarget) {
   })
 }
 
+/** Nil tags stand as []. */
+export function withTags(service: NodeService): NodeService {
+  return service.Tags === null ? { ...service, Tags: [] } : service
+}
+
 function nodeHandler(ports: RoutePorts): Handler {
   return readRoute(ports, {
     ...CATALOG,
     operation: catalog.nodeServices,
     format: 'catalog node',
     args: nodeArgs,
-    present: (reply) => asJson(() => nodeServices.toJson(reply.NodeServices)),
+    present: (reply) =>
+      asJson(() => {
+        const { NodeServices: found } = reply
+        if (found === null) return null
+        const entries = Object.entries(found.Services ?? {}).map(([id, service]) => [id, withTags(service)])
+        return nodeServices.toJson({ ...found, Services: Object.fromEntries(entries) })
+      }),
   })
 }
 
@@ -157,7 +169,11 @@ function nodeServicesHandler(ports: RoutePorts): Handler {
     operation: catalog.nodeServiceList,
     format: 'catalog node-services',
     args: nodeArgs,
-    present: (reply) => asJson(() => NodeServiceList.toJson(reply.NodeServices)),
+    present: (reply) =>
+      asJson(() => {
+        const { Node: node, Services } = reply.NodeServices
+        return NodeServiceList.toJson({ Node: node, Services: Services?.map(withTags) ?? null })
+      }),
   })
 }
 

@@ -1,16 +1,7 @@
 /**
  * /v1/status, and what exists because there is more than one datacenter: federation states and the status of it all.
  */
-import {
-  CheckServiceNode,
-  DCSpecificRequest,
-  EmptyReadRequest,
-  FederationState,
-  FederationStateQuery,
-  list,
-  map,
-  pointer,
-} from '#codec'
+import { CheckServiceNode, DCSpecificRequest, FederationState, FederationStateQuery, list, map, pointer } from '#codec'
 import { federationState, status } from '#endpoints'
 import type { AgentPort } from '../agent-port.ts'
 import { jsonAnswer } from '../http/answer.ts'
@@ -44,7 +35,7 @@ export function federationRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
 
 function leaderHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
-    const args = EmptyReadRequest.of({ Datacenter: request.datacenter })
+    const args = DCSpecificRequest.of({ Datacenter: request.datacenter })
     const leader = await ports.endpoints.call(status.leader, args, { signal: request.signal })
     return jsonAnswer(leader, request.pretty)
   })
@@ -52,7 +43,7 @@ function leaderHandler(ports: RoutePorts): Handler {
 
 function peersHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
-    const args = EmptyReadRequest.of({ Datacenter: request.datacenter })
+    const args = DCSpecificRequest.of({ Datacenter: request.datacenter })
     const peers = await ports.endpoints.call(status.peers, args, { signal: request.signal })
     return jsonAnswer(peers ?? [], request.pretty)
   })

@@ -14,7 +14,7 @@ import { nodeMetaOf, sourceOf } from '../http/read-options.ts'
 import { asJson } from '../http/read-plan.ts'
 import { parseBool } from '../http/request.ts'
 import type { Handler, PlanRequest, Route } from '../http/route.ts'
-import { serviceArgs } from './catalog.ts'
+import { serviceArgs, withTags } from './catalog.ts'
 import { nameOf, type RoutePorts, readRoute } from './read-route.ts'
 
 const HEALTH = { showsConsistency: true }
@@ -92,6 +92,11 @@ function onlyPassing(request: PlanRequest): boolean {
   return value
 }
 
+/** Lists that are nil stand as [] here, though not where federation states show the same records. */
+function shown(instance: CheckServiceNode): CheckServiceNode {
+  return { ...instance, Service: instance.Service && withTags(instance.Service), Checks: instance.Checks ?? [] }
+}
+
 /** `passing` is applied here and not asked of the operation: servers of other datacenters may not know how. */
 function instancesHandler(ports: RoutePorts, kind: { Connect?: boolean; Ingress?: boolean }): Handler {
   return readRoute(ports, {
@@ -109,7 +114,7 @@ function instancesHandler(ports: RoutePorts, kind: { Connect?: boolean; Ingress?
         const wanted = passing
           ? nodes.filter((node) => node.Checks?.every((check) => check.Status === 'passing') ?? true)
           : nodes
-        return wanted.map(CheckServiceNode.toJson)
+        return wanted.map((node) => CheckServiceNode.toJson(shown(node)))
       })
     },
   })

@@ -138,8 +138,11 @@ function deleteHandler(ports: RoutePorts): Handler {
   })
 }
 
+/** Operations whose reply says nothing: done is done. */
+const UNCONDITIONAL: ReadonlySet<string> = new Set(['set', 'delete', 'delete-tree'])
+
 async function apply(ports: RoutePorts, request: ApiRequest, Op: string, DirEnt: DirEntry) {
   const args = KVSRequest.of({ Datacenter: request.datacenter, Op, DirEnt })
-  const done = await ports.endpoints.call(kvs.apply, args, { signal: request.signal })
-  return jsonAnswer(done, request.pretty)
+  const met = await ports.endpoints.call(kvs.apply, args, { signal: request.signal })
+  return jsonAnswer(UNCONDITIONAL.has(Op) || met, request.pretty)
 }
