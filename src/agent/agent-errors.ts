@@ -1,0 +1,37 @@
+/**
+ * What can keep an agent from starting or from doing what it is asked, beyond its configuration.
+ */
+import { errorTable } from '#base'
+
+export const agentError = errorTable({
+  DATA_DIR_UNWRITABLE: {
+    status: 500,
+    message: ({ path, reason }: { path: string; reason: string }) => `Open data directory "${path}": ${reason}`,
+    hint: () => 'set data_dir to a directory that this user may write',
+  },
+  NODE_ID_CORRUPT: {
+    status: 500,
+    message: ({ path }: { path: string }) => `Read node ID "${path}": it is no UUID`,
+    hint: ({ path }: { path: string }) => `set node_id, or remove "${path}" to get a new one`,
+  },
+  TLS_FILE_UNREADABLE: {
+    status: 500,
+    message: ({ setting, path, reason }: { setting: string; path: string; reason: string }) =>
+      `Read ${setting} "${path}": ${reason}`,
+    hint: ({ setting }: { setting: string; path: string; reason: string }) =>
+      `compare the setting ${setting} with where the file is`,
+  },
+  JOIN_FAILED: {
+    status: 500,
+    message: ({ address, reasons }: { address: string; reasons: readonly string[] }) =>
+      `${reasons.length} error${reasons.length === 1 ? '' : 's'} occurred:\n${reasons.map((reason) => `\t* Failed to join ${address}: ${reason}\n`).join('')}\n`,
+  },
+  NO_WAN_POOL: {
+    status: 500,
+    message: (_: Record<never, never>) => 'This server has no WAN pool: ports.serf_wan is off',
+  },
+  UNKNOWN_MEMBER: {
+    status: 500,
+    message: ({ node }: { node: string }) => `agent: No node found with name '${node}'`,
+  },
+})

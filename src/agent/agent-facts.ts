@@ -1,0 +1,148 @@
+/**
+ * What an agent says of itself: /v1/agent/self, host, version, and the blocks of `info`.
+ *
+ * Facts only; secrets of the configuration stand as "hidden".
+ */
+import os from 'node:os'
+import type { AgentMember, AgentSelf, AgentVersion } from '#api'
+import { type Clock, CONSUL_VERSION, HANSE_VERSION } from '#base'
+import type { GossipPool, Member } from '#gossip'
+import type { State } from '#state'
+import type { RuntimeConfig } from './config-runtime.ts'
+
+/** Consul's programs parse it; a build from source says this too. */
+const BUILD_DATE = '1970-01-01T00:00:01Z'
+const STATUS: Readonly<Record<Member['status'], number>> = { none: 0, alive: 1, leaving: 2, left: 3, failed: 4 }
+
+export function agentMember(member: Member): AgentMember {
+  return {
+    Name: member.name,
+    Addr: member.address,
+    Port: member.port,
+    Tags: member.tags,
+    Status: STATUS[member.status],
+    ProtocolMin: member.protocolMin,
+    ProtocolMax: member.protocolMax,
+    ProtocolCur: member.protocolCur,
+    DelegateMin: member.delegateMin,
+    DelegateMax: member.delegateMax,
+    DelegateCur: member.delegateCur,
+  }
+}
+
+export const agentVersion: AgentVersion = {
+  SHA: '',
+  BuildDate: BUILD_DATE,
+  HumanVersion: `${CONSUL_VERSION}+hanse${HANSE_VERSION}`,
+  FIPS: '',
+}
+
+const SECRET = /^(encrypt|tokens|.*token|.*key)$/i
+
+/** The configuration for people to look at: secrets hidden, the rest as it is. */
+export function debugConfig(config: RuntimeConfig): Readonly<Record<string, unknown>> {
+  const hide = (key: string, value: unknown): unknown => {
+    if (!SECRET.test(key) || value === undefined || value === '') return value
+    return 'hidden'
+  }
+  const capital = (key: string) => key.charAt(0).toUpperCase() + key.slice(1)
+  const plain: unknown = JSON.parse(JSON.stringify(config, hide))
+  const entries = Object.entries(plain as Record<string, unknown>).map(([key, value]) => [capital(key), value] as const)
+  return Object.fromEntries(entries)
+}
+
+export interface SelfFacts {
+  readonly config: RuntimeConfig
+  readonly nodeId: string
+  readonly lan: GossipPool
+  readonly wan: GossipPool | undefined
+  readonly lanStats: Readonly<Record<string, string>>
+  readonly wanStats: Readonly<Record<string, string>>
+  readonly state: State
+  readonly rpcAddress: string
+  readonly datacenters: number
+  readonly meta: Readonly<Record<string, string>>
+  readonly services: number
+  readonly checks: number
+}
+
+export function agentSelf(facts: SelfFacts): AgentSelf {
+  const { config, nodeId, lan } = facts
+  const own = lan.members().find((member) => member.name === lan.localName)
+  return {
+    Config: {
+      Datacenter: config.datacenter,
+      PrimaryDatacenter: config.primaryDatacenter,
+      NodeName: config.nodeName,
+      NodeID: nodeId,
+      Revision: '',
+      Server: config.server,
+      Version: CONSUL_VERSION,
+      BuildDate: BUILD_DATE,
+    },
+    DebugConfig: debugConfig(config),
+    Coord: lan.coordinate(),
+    Member: own ? agentMember(own) : emptyMember(config.nodeName),
+    Stats: stats(facts),
+    Meta: facts.meta,
+  }
+}
+
+function emptyMember(name: string): AgentMember {
+  const zero = { ProtocolMin: 0, ProtocolMax: 0, ProtocolCur: 0, DelegateMin: 0, DelegateMax: 0, DelegateCur: 0 }
+  return { Name: name, Addr: '', Port: 0, Tags: {}, Status: 0, ...zero }
+}
+
+/** The blocks of `info`. "raft" is what tools look for: one server that is always leader, at the state's index. */
+function stats(facts: SelfFacts): AgentSelf['Stats'] {
+  const index = String(facts.state.index)
+  return {
+    agent: { check_monitors: '0', check_ttls: '0', checks: String(facts.checks), services: String(facts.services) },
+    build: { prerelease: '', revision: '', version: CONSUL_VERSION, version_metadata: `hanse${HANSE_VERSION}` },
+    consul: {
+      acl: 'disabled',
+      bootstrap: 'true',
+      known_datacenters: String(facts.datacenters),
+      leader: 'true',
+      leader_addr: facts.rpcAddress,
+      server: 'true',
+    },
+    raft: {
+      applied_index: index,
+      commit_index: index,
+      last_contact: '0',
+      last_log_index: index,
+      num_peers: '0',
+      state: 'Leader',
+    },
+    runtime: {
+      arch: os.arch() === 'x64' ? 'amd64' : os.arch(),
+      cpu_count: String(os.availableParallelism()),
+      os: os.platform(),
+      version: `node${process.version}`,
+    },
+    serf_lan: facts.lanStats,
+    ...(facts.wan ? { serf_wan: facts.wanStats } : {}),
+  }
+}
+
+/** /v1/agent/host. */
+export function hostFacts(clock: Clock): Readonly<Record<string, unknown>> {
+  const total = os.totalmem()
+  const free = os.freemem()
+  return {
+    Memory: { total, free, available: free, used: total - free, usedPercent: ((total - free) / total) * 100 },
+    CPU: os.cpus().map((cpu, index) => ({ cpu: index, modelName: cpu.model, mhz: cpu.speed, cores: 1 })),
+    Host: {
+      hostname: os.hostname(),
+      uptime: Math.round(os.uptime()),
+      os: os.platform(),
+      platform: os.type().toLowerCase(),
+      kernelVersion: os.release(),
+      kernelArch: os.machine(),
+    },
+    Disk: null,
+    CollectionTime: clock.wallMs() * 1_000_000,
+    Errors: null,
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * A server, put together and run: data directory, core, this agent's own services, HTTP and DNS; started in the order
+ * in which each needs the other, stopped the other way round.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DnsServer, httpApi } from '#api'
+import { type Clock, CONSUL_VERSION, type Logger, type LogSink, Metrics, messageOf, type Random, sleep } from '#base'
+import { CoordinateUpdateRequest } from '#codec'
+import { coordinate } from '#endpoints'
+import type { TlsIdentity } from '#net'
+import { reloadable } from './config-reload.ts'
+import type { RuntimeConfig } from './config-runtime.ts'
+import { dnsSettings, type OpenPorts, openPorts } from './listeners.ts'
+import { LocalAgent } from './local-agent.ts'
+import { MemberReconcile } from './member-reconcile.ts'
+import { makeDataDirectory, nodeIdOf } from './node-id.ts'
+import { ServerAgent } from './server-agent.ts'
+import { type ServerCore, startServerCore } from './server-core.ts'
+import { loadIdentity } from './tls-files.ts'
+
+/** How often this node's own network coordinate goes into the catalog. */
+const COORDINATE_INTERVAL_MS = 15_000
+const FIRST_COORDINATE_MS = 1_000
+
+export interface AgentOptions {
+  readonly config: RuntimeConfig
+  /** Reads the configuration again, for a reload. */
+  readonly reloadConfig: () => { readonly config: RuntimeConfig; readonly warnings: readonly string[] }
+}
+
+export interface AgentModules {
+  readonly logSink: LogSink
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class Agent {
+  readonly ports: OpenPorts
+  readonly core: ServerCore
+  /** Resolves when the agent has stopped, whoever asked for it. */
+  readonly stopped: Promise<void>
+  readonly #shutdown: () => Promise<void>
+  readonly #leave: () => Promise<void>
+  readonly #reload: () => Promise<void>
+
+  constructor(parts: {
+    ports: OpenPorts
+    core: ServerCore
+    stopped: Promise<void>
+    shutdown: () => Promise<void>
+    leave: () => Promise<void>
+    reload: () => Promise<void>
+  }) {
+    this.ports = parts.ports
+    this.core = parts.core
+    this.stopped = parts.stopped
+    this.#shutdown = parts.shutdown
+    this.#leave = parts.leave
+    this.#reload = parts.reload
+  }
+
+  /** Stops without a goodbye: others see this server fail. */
+  shutdown(): Promise<void> {
+    return this.#shutdown()
+  }
+
+  /** Says goodbye to both pools, then stops. */
+  leave(): Promise<void> {
+    return this.#leave()
+  }
+
+  reload(): Promise<void> {
+    return this.#reload()
+  }
+}
+
+/** The certificate of the server port, with the names that other datacenters verify when they come by gateways. */
+function serverIdentity(config: RuntimeConfig, clock: Clock): TlsIdentity | undefined {
+  const suffix = `server.${config.datacenter}.${config.domain}`
+  const names = config.connect.enableMeshGatewayWanFederation ? [suffix, `${config.nodeName}.${suffix}`] : []
+  return loadIdentity(config.tls.internalRpc, names, clock)
+}
+
+function ownAddresses(config: RuntimeConfig): Readonly<Record<string, string>> {
+  const family = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4')
+  const { advertiseAddress: lan, advertiseAddressWan: wan } = config
+  return { lan, [`lan_${family(lan)}`]: lan, wan, [`wan_${family(wan)}`]: wan }
+}
+
+/**
+ * Starts a server; resolves when it serves.
+ *
+ * @throws HanseError of what is wrong: configuration, certificates, data directory, ports; nothing is left running then
+ */
+export async function startAgent(options: AgentOptions, modules: AgentModules): Promise<Agent> {
+  const { logSink, clock, random } = modules
+  const metrics = new Metrics()
+  const log = logSink.logger('agent')
+  let { config } = options
+  const temporary = config.dataDir === '' ? mkdtempSync(join(tmpdir(), 'hanse-dev-')) : undefined
+  const dataDir = temporary ?? config.dataDir
+  makeDataDirectory(dataDir)
+  const nodeId = nodeIdOf(dataDir, config.nodeId, random)
+  let identity = serverIdentity(config, clock)
+  const core = await startServerCore(
+    { config, nodeId, dataDir, identity: () => identity },
+    { logSink, metrics, clock, random },
+  )
+  const stops: (() => void | Promise<void>)[] = [() => core.stop()]
+  const { promise: stopped, resolve: onStopped } = Promise.withResolvers<void>()
+  let stopping: Promise<void> | undefined
+  const shutdown = (): Promise<void> => {
+    stopping ??= (async () => {
+      for (const stop of stops.splice(0).reverse()) await stop()
+      if (temporary) rmSync(temporary, { recursive: true, force: true })
+      onStopped()
+    })()
+    return stopping
+  }
+  try {
+    const meta = { 'consul-network-segment': '', 'consul-version': CONSUL_VERSION, ...config.nodeMeta }
+    const own = {
+      name: config.nodeName,
+      address: config.advertiseAddress,
+      taggedAddresses: ownAddresses(config),
+      meta,
+      grpcPort: -1,
+      grpcTlsPort: -1,
+    }
+    const { lan, wan } = core.gossip
+    const reconcile = new MemberReconcile(own, { ...core, lan, clock, log: log.named('members') })
+    stops.push(() => reconcile.stop())
+    await reconcile.start()
+
+    const local = new LocalAgent(
+      { config, dataDir, nodeId, address: own.address, taggedAddresses: own.taggedAddresses, meta },
+      { endpoints: core.endpoints, state: core.state, clock, random, log: log.named('local'), metrics },
+    )
+    stops.push(() => local.stop())
+    await local.start()
+    stops.push(publishCoordinate(core, config.nodeName, clock, log))
+
+    const leave = async () => {
+      log.info('leaving')
+      await wan?.leave()
+      await lan.leave()
+      await sleep(clock, config.performance.leaveDrainTimeMs)
+      await shutdown()
+    }
+    const reload = async () => {
+      const loaded = options.reloadConfig()
+      const plan = reloadable(config, loaded.config)
+      for (const warning of loaded.warnings) log.warn(warning)
+      for (const field of plan.restart) log.warn('changed, and takes effect at the next start only', { setting: field })
+      const fresh = serverIdentity(loaded.config, clock)
+      config = loaded.config
+      identity = fresh
+      logSink.level = config.logLevel
+      dns.configure(dnsSettings(config))
+      await local.loadDefinitions(config.services, config.checks)
+      log.info('configuration reloaded', { applied: plan.apply.join(',') || 'nothing' })
+    }
+    const port = new ServerAgent(
+      { config, nodeId, meta },
+      {
+        core,
+        local,
+        logSink,
+        metrics,
+        clock,
+        // The answer to the request goes out first.
+        leave: async () => void clock.after(50, () => void leave()),
+        reload,
+      },
+    )
+    stops.push(() => port.close())
+    await port.refreshStats()
+    const shared = { endpoints: core.endpoints, clock, random, metrics }
+    const http = httpApi({
+      ...shared,
+      agent: port,
+      log: log.named('http'),
+      kvMaxValueBytes: config.limits.kvMaxValueBytes,
+      maxConnectionsPerClient: config.limits.httpMaxConnsPerClient,
+      responseHeaders: config.httpConfig.responseHeaders,
+      blockEndpoints: config.httpConfig.blockEndpoints,
+      allowWriteHttpFrom: config.httpConfig.allowWriteHttpFrom,
+    })
+    stops.push(() => http.close())
+    const dns = new DnsServer({ ...shared, log: log.named('dns'), settings: dnsSettings(config) })
+    stops.push(() => dns.close())
+    const httpsIdentity = loadIdentity(config.tls.https, [], clock)
+    const ports = await openPorts(config, { http, dns, httpsIdentity }, log)
+    joinLan(core, config, clock, log, stops)
+    void lan.userEvent('consul:new-leader', Buffer.from(config.nodeName), false).catch((error: unknown) => {
+      log.debug('the pool was not told of its leader', { error: messageOf(error) })
+    })
+    log.info('serving', { http: ports.http.join(','), dns: ports.dns.join(','), server: core.rpcAddress })
+    return new Agent({ ports, core, stopped, shutdown, leave, reload })
+  } catch (error) {
+    await shutdown()
+    throw error
+  }
+}
+
+/** Joins the LAN members of `start_join` and `retry_join`, the latter until it worked. */
+function joinLan(
+  core: ServerCore,
+  config: RuntimeConfig,
+  clock: Clock,
+  log: Logger,
+  stops: (() => void | Promise<void>)[],
+): void {
+  const stop = new AbortController()
+  stops.push(() => stop.abort(new Error('the agent is stopping')))
+  const join = async (addresses: readonly string[], again: boolean) => {
+    for (let attempt = 1; addresses.length > 0 && !stop.signal.aborted; attempt++) {
+      const { joined, errors } = await core.gossip.lan.join(addresses, { ignoreOld: true })
+      if (joined > 0) return
+      log.warn('no LAN member could be joined', { addresses: addresses.join(','), error: errors.join('; ') })
+      if (!again || (config.retryJoinMaxAttempts > 0 && attempt >= config.retryJoinMaxAttempts)) return
+      await sleep(clock, config.retryJoinIntervalMs, stop.signal)
+    }
+  }
+  const run = (addresses: readonly string[], again: boolean) =>
+    join(addresses, again).catch((error: unknown) => {
+      if (!stop.signal.aborted) log.warn('joining the LAN failed', { error: messageOf(error) })
+    })
+  void run(config.startJoin, false)
+  void run(config.retryJoin, true)
+}
+
+/** Keeps this node's coordinate in the catalog, for `near` and `rtt`. */
+function publishCoordinate(core: ServerCore, node: string, clock: Clock, log: Logger): () => void {
+  const publish = async () => {
+    try {
+      const update = CoordinateUpdateRequest.of({ Node: node, Coord: core.gossip.lan.coordinate() })
+      await core.endpoints.call(coordinate.update, update)
+    } catch (error) {
+      log.debug('the coordinate was not published', { error: messageOf(error) })
+    }
+  }
+  const first = clock.after(FIRST_COORDINATE_MS, () => void publish())
+  const timer = clock.every(COORDINATE_INTERVAL_MS, () => void publish())
+  return () => {
+    first.cancel()
+    timer.cancel()
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The node's ID: made once, kept in the data directory, the same over restarts.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { codeOf, messageOf, type Random, uuid } from '#base'
+import { agentError } from './agent-errors.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/**
+ * Makes the data directory where it is missing, for its owner only.
+ *
+ * @throws DATA_DIR_UNWRITABLE
+ */
+export function makeDataDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
+  }
+}
+
+/**
+ * @param configured - `node_id` of the configuration, which wins and is kept
+ * @throws DATA_DIR_UNWRITABLE, NODE_ID_CORRUPT
+ */
+export function nodeIdOf(dataDir: string, configured: string | undefined, random: Random): string {
+  const path = join(dataDir, 'node-id')
+  const stored = readStored(path)
+  const id = configured ?? stored ?? uuid(random)
+  if (id !== stored) {
+    try {
+      writeFileSync(path, `${id}\n`, { mode: 0o600 })
+    } catch (error) {
+      throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
+    }
+  }
+  return id
+}
+
+function readStored(path: string): string | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8').trim().toLowerCase()
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
+  }
+  if (!UUID.test(text)) throw agentError('NODE_ID_CORRUPT', { path })
+  return text
+}

@@ -1,0 +1,217 @@
+/**
+ * A server's core, put together: store, state, gossip, the server port, federation, endpoints. Everything that other
+ * servers see of us; what users see (HTTP, DNS, this agent's own services) stands on top of it in agent.ts.
+ *
+ * Order matters: the port is bound first, because gossip tells everyone which it is; gossip comes before the router,
+ * which reads its members; and calls that arrive before the endpoints are there wait for them.
+ */
+import { join } from 'node:path'
+import { type Clock, formatHostPort, type LogSink, type Metrics, type Random } from '#base'
+import { Endpoints } from '#endpoints'
+import { createWanLink, Federation, serverTags, type WanLink } from '#federation'
+import { type Gossip, startGossip } from '#gossip'
+import { type ConnectionInfo, receivePackets, ServerPort, serveRpcStream, type TlsIdentity } from '#net'
+import { State } from '#state'
+import { type Engine, openMemory, openSqlite } from '#store'
+import type { RuntimeConfig } from './config-runtime.ts'
+import { parseGateway } from './gateway-addresses.ts'
+
+export interface CoreOptions {
+  readonly config: RuntimeConfig
+  readonly nodeId: string
+  readonly dataDir: string
+  /** The identity as it is now; a reload changes what it returns. */
+  readonly identity: () => TlsIdentity | undefined
+}
+
+export interface CoreModules {
+  readonly logSink: LogSink
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface ServerCore {
+  readonly engine: Engine
+  readonly state: State
+  readonly gossip: Gossip
+  readonly serverPort: ServerPort
+  readonly federation: Federation
+  readonly endpoints: Endpoints
+  /** "ip:port" of the server port, as others are told it. */
+  readonly rpcAddress: string
+  stop(): Promise<void>
+}
+
+/** Steps that undo what was begun, newest first, for a start that fails half-way and for the stop. */
+class Undo {
+  readonly #steps: (() => void | Promise<void>)[] = []
+
+  add(step: () => void | Promise<void>): void {
+    this.#steps.push(step)
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.splice(0).reverse()) await step()
+  }
+}
+
+export async function startServerCore(options: CoreOptions, modules: CoreModules): Promise<ServerCore> {
+  const undo = new Undo()
+  try {
+    return await build(options, modules, undo)
+  } catch (error) {
+    await undo.run()
+    throw error
+  }
+}
+
+async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Promise<ServerCore> {
+  const { config, dataDir, identity } = options
+  const { logSink, metrics, clock, random } = modules
+  const { datacenter, primaryDatacenter, nodeName, domain } = config
+  const log = logSink.logger('agent.server')
+  const wanFederation = config.connect.enableMeshGatewayWanFederation
+
+  const engine =
+    config.dev && config.dataDir === ''
+      ? await openMemory({ metrics })
+      : await openSqlite({ directory: join(dataDir, 'store'), metrics })
+  undo.add(() => engine.close())
+  const state = await State.open({ engine, clock, log: log.named('state'), metrics, datacenter })
+  undo.add(() => state.close())
+
+  const link = createWanLink(
+    { datacenter, primaryDatacenter, domain, primaryGateways: config.primaryGateways.map(parseGateway) },
+    { identity, clock, random, log: log.named('wan'), metrics },
+  )
+  const parts: { endpoints?: Endpoints; gossip?: Gossip } = {}
+  const serverPort = await listen(options, modules, parts)
+  undo.add(() => serverPort.close())
+
+  const gossip = await startPools(options, modules, serverPort.address.port, wanFederation ? link : undefined)
+  parts.gossip = gossip
+  undo.add(() => gossip.shutdown())
+
+  const rpcAddress = formatHostPort(config.advertiseAddress, serverPort.address.port)
+  const federation = new Federation(
+    { datacenter, primaryDatacenter, nodeName, domain, enabled: wanFederation },
+    { link, lan: gossip.lan, wan: gossip.wan, state, clock, random, log: logSink.logger('agent.federation'), metrics },
+  )
+  const endpoints = new Endpoints({
+    datacenter,
+    primaryDatacenter,
+    state,
+    router: federation.router,
+    ports: {
+      keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
+      events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
+      leaderAddress: () => rpcAddress,
+      peers: () => [rpcAddress],
+    },
+    clock,
+    random,
+    log: log.named('endpoints'),
+    metrics,
+    operations: federation.operations,
+  })
+  parts.endpoints = endpoints
+  federation.start(endpoints)
+  undo.add(() => federation.stop())
+  return { engine, state, gossip, serverPort, federation, endpoints, rpcAddress, stop: () => undo.run() }
+}
+
+/** Opens the server port; what arrives before the parts are there is closed, and its sender tries again. */
+async function listen(
+  { config, identity }: CoreOptions,
+  { logSink, metrics, clock }: CoreModules,
+  parts: { endpoints?: Endpoints; gossip?: Gossip },
+): Promise<ServerPort> {
+  const log = logSink.logger('agent.server.rpc')
+  const port = new ServerPort({
+    host: config.listen.server,
+    port: config.ports.server,
+    setting: 'ports.server',
+    identity,
+    verifyIncoming: config.tls.internalRpc.verifyIncoming,
+    limits: {
+      connectionsPerIp: config.limits.rpcMaxConnsPerClient,
+      handshakeTimeoutMs: config.limits.rpcHandshakeTimeoutMs,
+    },
+    clock,
+    log,
+    metrics,
+    handlers: {
+      rpc: (stream, info: ConnectionInfo) => {
+        const { endpoints } = parts
+        if (!endpoints) {
+          stream.destroy()
+          return
+        }
+        serveRpcStream(
+          stream,
+          (call) => endpoints.handle(call.method, call.body, { signal: call.signal, remote: call.remote.address }),
+          { remote: info.remote, log },
+        )
+      },
+      packets: (stream) => {
+        receivePackets(stream, { clock, onPacket: (packet) => parts.gossip?.receiveWanPacket(packet) })
+      },
+      gossipStream: (stream) => {
+        if (parts.gossip) parts.gossip.acceptWanStream(stream)
+        else stream.destroy()
+      },
+    },
+  })
+  await port.listen()
+  return port
+}
+
+function startPools(
+  { config, nodeId, dataDir }: CoreOptions,
+  { logSink, metrics }: CoreModules,
+  rpcPort: number,
+  link: WanLink | undefined,
+): Promise<Gossip> {
+  const { nodeName, datacenter, encrypt } = config
+  const tagOptions = {
+    datacenter,
+    nodeId,
+    rpcPort,
+    bootstrap: true,
+    useTls: config.tls.internalRpc.caFile !== '' || config.tls.internalRpc.caPath !== '',
+    acls: false,
+    grpcPort: -1,
+    grpcTlsPort: -1,
+  }
+  const wanPort = config.ports.serfWan
+  return startGossip({
+    nodeName,
+    datacenter,
+    nodeId,
+    lan: {
+      bindAddress: config.listen.serfLan,
+      bindPort: config.ports.serfLan,
+      advertiseAddress: config.advertiseAddress,
+      tags: serverTags(tagOptions, wanPort > 0 ? wanPort : undefined),
+      timing: { ...config.gossipLan, reconnectTimeoutMs: config.reconnectTimeoutLanMs },
+    },
+    ...(wanPort < 0
+      ? {}
+      : {
+          wan: {
+            bindAddress: config.listen.serfWan,
+            bindPort: wanPort,
+            advertiseAddress: config.advertiseAddressWan,
+            tags: serverTags(tagOptions),
+            timing: { ...config.gossipWan, reconnectTimeoutMs: config.reconnectTimeoutWanMs },
+            ...(link ? { carrier: link.carrier } : {}),
+          },
+        }),
+    ...(encrypt ? { keyrings: { lan: [encrypt], wan: [encrypt] } } : {}),
+    ...(config.dev && config.dataDir === '' ? {} : { dataDir }),
+    rejoinAfterLeave: config.rejoinAfterLeave,
+    log: logSink.logger('agent.gossip'),
+    metrics,
+  })
+}

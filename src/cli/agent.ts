@@ -1,0 +1,68 @@
+/**
+ * `hanse agent`: runs a server until a signal or `hanse leave` ends it. SIGHUP reloads.
+ */
+import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { CONSUL_VERSION, HANSE_VERSION, LogSink, messageOf, systemClock, systemRandom } from '#base'
+import type { Command } from './command.ts'
+import { cliError } from './errors.ts'
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch (error) {
+    throw cliError('FILE_UNWRITABLE', { path, reason: messageOf(error) }, error)
+  }
+}
+
+export const command: Command = {
+  name: 'agent',
+  summary: 'Runs a server',
+  usage: '[flags of the configuration]',
+  help: `Runs a server of a datacenter. Its settings come from -config-file and -config-dir (JSON or HCL) and from flags; see
+docs/configuration.md. SIGTERM and SIGINT stop it, SIGHUP reloads what can be reloaded.`,
+  flags: {},
+  rawArgs: true,
+  async run({ args, print, warn, stdout, signal }) {
+    const { loadConfig, startAgent } = await import('#agent')
+    const { config, warnings } = loadConfig({ args })
+    for (const warning of warnings) warn(`==> WARNING: ${warning}`)
+    const logFile = config.logFile === '' ? undefined : openLog(config.logFile)
+    const logSink = new LogSink({
+      level: config.logLevel,
+      json: config.logJson,
+      write: (line) => {
+        stdout.write(`${line}\n`)
+        if (logFile !== undefined) writeSync(logFile, `${line}\n`)
+      },
+    })
+    print(`==> Starting Hanse agent ${HANSE_VERSION} (Consul ${CONSUL_VERSION})`)
+    const agent = await startAgent(
+      { config, reloadConfig: () => loadConfig({ args }) },
+      { logSink, clock: systemClock, random: systemRandom },
+    )
+    const log = logSink.logger('agent')
+    if (config.pidFile !== '') writeFileSync(config.pidFile, `${process.pid}\n`, { mode: 0o644 })
+    const reload = () => {
+      agent
+        .reload()
+        .catch((error: unknown) => log.error('reload failed, the old configuration stays', { error: messageOf(error) }))
+    }
+    process.on('SIGHUP', reload)
+    print(`         Datacenter: '${config.datacenter}' (primary: '${config.primaryDatacenter}')`)
+    print(`          Node name: '${config.nodeName}'`)
+    print(`        Client Addr: HTTP ${agent.ports.http.join(' ')} DNS ${agent.ports.dns.join(' ')}`)
+    print(`       Cluster Addr: ${agent.core.rpcAddress}`)
+    print(`  Gossip Encryption: ${agent.core.gossip.lan.encrypted}`)
+    const interrupted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([agent.stopped, interrupted])
+    process.off('SIGHUP', reload)
+    if (signal.aborted && config.leaveOnTerminate) await agent.leave()
+    else await agent.shutdown()
+    if (config.pidFile !== '') rmSync(config.pidFile, { force: true })
+    if (logFile !== undefined) closeSync(logFile)
+    return 0
+  },
+}
