@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { DirEntry, decode, encode, NodeService, QuerySource } from '#codec'
+import { UnknownMethodError } from '#net'
 import { type Datacenter, type Federation, federation } from './fixture.ts'
 import { allOperations, catalog, federationState, health, kvs, status } from './index.ts'
 
@@ -190,6 +191,8 @@ test('live() shares one answer between callers that differ only in how they ask'
   assert.equal(dc1.endpoints.live(catalog.listServices, stale), plain)
   assert.notEqual(dc1.endpoints.live(catalog.listServices, shape.of({ NodeMetaFilters: { a: 'b' } })), plain)
   assert.equal(dc1.endpoints.live(catalog.listServices, shape.of({ Datacenter: 'dc2' })), undefined)
+  const near = catalog.listNodes.args.of({ Source: QuerySource.of({ Datacenter: 'dc1', Node: 'n' }) })
+  assert.equal(dc1.endpoints.live(catalog.listNodes, near), undefined, 'distances change without an index')
   await register(dc1, 'brand-new')
   assert.equal(plain.fired, true)
   const next = dc1.endpoints.live(catalog.listServices, stale)
@@ -224,7 +227,15 @@ test('handle() names what it does not serve as the wire does', async () => {
   const handle = (method: string) => dc1.endpoints.handle(method, Buffer.from([0x80]), { remote: 'test' })
   await assert.rejects(handle('Nope.Nope'), { message: "rpc: can't find service Nope.Nope" })
   await assert.rejects(handle('Catalog.Nope'), { message: "rpc: can't find method Catalog.Nope" })
-  await assert.rejects(handle('Nope'), { message: 'rpc: service/method request ill-formed: Nope' })
+  await assert.rejects(handle('Nope'), UnknownMethodError)
+})
+
+test('handle() serves operations that other parts bring', async () => {
+  const echo = { ...status.ping, name: 'Hanse.Echo' }
+  const alone = await federation(['dc1'], { operations: [echo] })
+  const reply = await alone.of('dc1').endpoints.handle('Hanse.Echo', Buffer.from([0x80]), { remote: 'test' })
+  assert.deepEqual([...reply], [0x80])
+  await alone.close()
 })
 
 test('handle() passes a call for a third datacenter on', async () => {

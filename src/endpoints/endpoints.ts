@@ -9,6 +9,7 @@
  */
 import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
 import { decode, encode, type QueryMeta, type Struct } from '#codec'
+import { UnknownMethodError } from '#net'
 import type { State } from '#state'
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
@@ -61,15 +62,14 @@ export interface EndpointsOptions {
   readonly metrics: Metrics
   readonly limits?: Partial<LiveLimits>
   readonly authorize?: Authorize
+  /** Operations that other parts bring, beside those of this folder. */
+  readonly operations?: readonly AnyOperation[]
 }
 
 export interface CallOptions {
   /** Ends the call with its caller. */
   readonly signal?: AbortSignal | undefined
 }
-
-const OPERATIONS: ReadonlyMap<string, AnyOperation> = new Map(allOperations.map((each) => [each.name, each]))
-const SERVICES: ReadonlySet<string> = new Set(allOperations.map((each) => each.name.split('.', 1)[0] ?? ''))
 
 export class Endpoints {
   readonly datacenter: string
@@ -78,6 +78,9 @@ export class Endpoints {
   readonly #authorize: Authorize
   readonly #answers: LiveAnswers
   readonly #readContext: ReadContext
+  /** What can be called by its name, and the services (the part before the dot) that these belong to. */
+  readonly #operations: ReadonlyMap<string, AnyOperation>
+  readonly #services: ReadonlySet<string>
 
   constructor(options: EndpointsOptions) {
     this.datacenter = options.datacenter
@@ -85,6 +88,9 @@ export class Endpoints {
     this.#options = options
     this.#authorize = options.authorize ?? noAcls
     this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
+    const served = [...allOperations, ...(options.operations ?? [])]
+    this.#operations = new Map(served.map((each) => [each.name, each]))
+    this.#services = new Set(served.map(({ name }) => serviceOf(name)))
     const { datacenter, primaryDatacenter, state } = options
     this.#readContext = {
       datacenter,
@@ -114,11 +120,13 @@ export class Endpoints {
   /**
    * The shared answer to a read of this datacenter; `MinQueryIndex` is left to its `next()`.
    *
-   * @returns undefined where the answer cannot be shared (another datacenter, a consistent read): use call()
+   * @returns undefined where the answer cannot be shared (another datacenter, a consistent read, one sorted by
+   *   distance): use call()
    * @throws HanseError of the operation
    */
   live<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): LiveAnswer<R> | undefined {
-    if (args.RequireConsistent || this.#elsewhere(operation, args) !== undefined) return undefined
+    if (args.RequireConsistent || askerOf(args) !== '' || this.#elsewhere(operation, args) !== undefined)
+      return undefined
     this.#authorize(operation, args)
     return this.#answers.get(this.#question(operation, args))
   }
@@ -127,16 +135,18 @@ export class Endpoints {
    * One call from the wire: encoded arguments → encoded reply.
    *
    * @param context.remote - who calls, for the log
-   * @throws HanseError UNKNOWN_SERVICE, UNKNOWN_METHOD, ILL_FORMED_METHOD and codec errors, after which the stream is
-   *   to be closed; otherwise the operation's error, whose message travels as it is
+   * @throws UnknownMethodError and codec errors, after which the stream is to be closed; otherwise the operation's
+   *   error, whose message travels as it is
    */
   async handle(
     method: string,
     body: Buffer,
     context: { signal?: AbortSignal | undefined; remote: string },
   ): Promise<Buffer> {
-    const operation = OPERATIONS.get(method)
-    if (operation === undefined) throw unknownMethod(method)
+    const operation = this.#operations.get(method)
+    if (operation === undefined) {
+      throw new UnknownMethodError(method, this.#services.has(serviceOf(method)) ? 'method' : 'service')
+    }
     this.#options.metrics.count('consul.rpc.request')
     return operation.access === 'read'
       ? this.#handleRead(operation, decode(operation.args, body), context.signal)
@@ -211,10 +221,8 @@ export class Endpoints {
 
   /** To another datacenter; the text of its error gets the prefix of a hop. */
   async #send(request: ForwardRequest): Promise<Buffer> {
-    const { router, metrics } = this.#options
-    metrics.count('consul.rpc.cross-dc', 1, { datacenter: request.datacenter })
     try {
-      return await router.forward(request)
+      return await this.#options.router.forward(request)
     } catch (error) {
       if (codeOf(error) !== 'RPC_REMOTE') throw error
       throw endpointError('REMOTE_ERROR', { text: HOP_PREFIX + messageOf(error) }, error)
@@ -287,10 +295,7 @@ function forwardTimeoutMs(args: object): number {
   return cappedWaitMs(args.MaxQueryTime) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
 }
 
-function unknownMethod(method: string): Error {
-  const dot = method.lastIndexOf('.')
-  if (dot === -1) return endpointError('ILL_FORMED_METHOD', { method })
-  return SERVICES.has(method.slice(0, dot))
-    ? endpointError('UNKNOWN_METHOD', { method })
-    : endpointError('UNKNOWN_SERVICE', { method })
+/** `Catalog.ListNodes` → `Catalog`. */
+function serviceOf(method: string): string {
+  return method.slice(0, Math.max(0, method.lastIndexOf('.')))
 }

@@ -20,18 +20,6 @@ export const endpointError = errorTable({
     hint: ({ datacenter, reason }: { datacenter: string; reason?: string }) =>
       `Datacenter "${datacenter}" does not answer${reason === undefined ? '' : `: ${reason}`}; see "hanse federation status"`,
   },
-  UNKNOWN_SERVICE: {
-    status: 500,
-    message: ({ method }: { method: string }) => `rpc: can't find service ${method}`,
-  },
-  UNKNOWN_METHOD: {
-    status: 500,
-    message: ({ method }: { method: string }) => `rpc: can't find method ${method}`,
-  },
-  ILL_FORMED_METHOD: {
-    status: 500,
-    message: ({ method }: { method: string }) => `rpc: service/method request ill-formed: ${method}`,
-  },
   SESSIONS_NOT_SERVED: {
     status: 501,
     message: ({ operation, key }: { operation: string; key: string }) =>

@@ -50,6 +50,7 @@ export interface FederationOptions {
   readonly clock?: Clock
   readonly log?: Logger
   readonly limits?: EndpointsOptions['limits']
+  readonly operations?: EndpointsOptions['operations']
 }
 
 /** The first name is the primary. */
@@ -106,6 +107,7 @@ export async function federation(names: readonly string[], options: FederationOp
       log,
       metrics,
       ...(options.limits && { limits: options.limits }),
+      ...(options.operations && { operations: options.operations }),
     })
     members.set(name, { name, endpoints, state, sent, events })
   }

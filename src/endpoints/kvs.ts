@@ -3,13 +3,14 @@
  */
 import { bool, type DirEntry, IndexedDirEntries, IndexedKeyList, KeyListRequest, KeyRequest, KVSRequest } from '#codec'
 import type { WriteTx } from '#state'
+import { MAX_KEY_BYTES as MAX_STORE_KEY_BYTES } from '#store'
 import { endpointError } from './errors.ts'
 import { readOperation, writeOperation } from './operation.ts'
 
 /** Largest value; the same number as Consul's default for `kv_max_value_size`. */
 export const MAX_VALUE_BYTES = 512 * 1024
-/** Largest key; it must fit the store's keys with its table's name before it. */
-const MAX_KEY_BYTES = 900
+/** Largest key; the table's name stands before it in the store. */
+const MAX_KEY_BYTES = MAX_STORE_KEY_BYTES - 64
 
 /** What each `Op` does; the reply is true where a condition was met, and means nothing for plain writes. */
 const OPERATIONS: Readonly<Record<string, (tx: WriteTx, entry: DirEntry) => boolean>> = {

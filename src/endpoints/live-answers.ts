@@ -68,7 +68,7 @@ class Answer<R extends QueryMeta> implements LiveAnswer<R> {
   constructor(answers: LiveAnswers, question: Question<R>) {
     const reading = question.run()
     this.index = Math.max(1, reading.index)
-    this.reply = { ...reading.value, Index: this.index, KnownLeader: true, LastContact: 0 }
+    this.reply = Object.freeze({ ...reading.value, Index: this.index, KnownLeader: true, LastContact: 0 })
     this.watch = reading.watch
     this.#question = question
     this.#answers = answers
