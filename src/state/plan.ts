@@ -43,6 +43,8 @@ export class Plan {
   readonly #writes = new Map<string, Planned>()
   readonly #bulk = new Map<string, Planned>()
   readonly #conditions = new Map<string, number>()
+  /** For each record that was there before: the slots of what it departed from. */
+  readonly #departures = new Map<string, () => Iterable<string>>()
   readonly #undo: (() => void)[] = []
   #roundFull = false
   #over = false
@@ -101,7 +103,8 @@ export class Plan {
 
   #write(into: Map<string, Planned>, key: string, value: Buffer | null, expect: number | undefined): void {
     this.#conditions.delete(key)
-    if (into === this.#writes) this.#bulk.delete(key)
+    const other = into === this.#writes ? this.#bulk : this.#writes
+    other.delete(key)
     into.set(key, { value, expect })
   }
 
@@ -143,11 +146,14 @@ export class Plan {
     const stored = table.storedKey(key)
     const before = this.#writes.get(stored) ?? this.#bulk.get(stored)
     this.#write(into, stored, bytes, before ? before.expect : (old?.revision ?? 0))
-    if (old === undefined) return
-    for (const slot of table.departures(old, next)) {
-      const mark = this.#tables.left.keyOf(slot)
-      if (!this.#writes.has(mark)) into.set(mark, { value: MARK })
-    }
+    if (before || old === undefined) return
+    // What is at the end decides what was left; until then it counts for how full a round is.
+    this.#departures.set(stored, () => table.departures(old, table.get(key)))
+    if (into === this.#bulk) this.#mark(into, table.departures(old, next))
+  }
+
+  #mark(into: Map<string, Planned>, slots: Iterable<string>): void {
+    for (const slot of slots) into.set(this.#tables.left.keyOf(slot), { value: MARK })
   }
 
   /** Whether the work was ended because a round is full, by what it threw. */
@@ -157,6 +163,9 @@ export class Plan {
 
   /** Takes everything back, so that the tables are what the store says. The plan is over. */
   rollback(): void {
+    for (const [key, departures] of this.#departures) {
+      this.#mark(this.#bulk.has(key) ? this.#bulk : this.#writes, departures())
+    }
     for (const undo of this.#undo.reverse()) undo()
     this.#undo.length = 0
     this.#over = true

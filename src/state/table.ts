@@ -38,7 +38,7 @@ export interface TableDeclaration<T extends object> {
   /** Whether the record may stand under this key; what is stored otherwise is corrupt. */
   fits(record: T, key: string): boolean
   readonly indexes: Readonly<Record<string, IndexDeclaration<T>>>
-  /** Slots that a departed record leaves its index in; by default one of its own. */
+  /** Slots that a departed record leaves its index in: first that of the record, by default one of its own. */
   slots?(key: string): readonly string[]
   /** Last touch to a decoded record, for memory's sake. */
   compact?(record: T): T
@@ -237,7 +237,7 @@ export class Table<T extends object> {
   }
 
   #departedIndex(key: string): number {
-    return Math.max(...this.#recordSlots(key).map((slot) => this.slotIndex(slot)))
+    return this.slotIndex(this.#recordSlots(key)[0] ?? this.name)
   }
 
   slotIndex(slot: string): number {
