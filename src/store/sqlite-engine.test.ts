@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { codeOf, Metrics } from '#base'
+import type { EngineUnderTest } from './contract-fixture.ts'
 import type { ChangeBatch } from './engine.ts'
-import { type EngineUnderTest, engineContract } from './engine-contract.ts'
+import { engineContract } from './engine-contract.ts'
 import { openMemory, openSqlite } from './sqlite-engine.ts'
 
 async function onDisk(): Promise<EngineUnderTest> {
