@@ -28,12 +28,7 @@ test('a ring has a limit', () => {
 
 test('parseGossipKey() takes standard base64 of 16, 24 or 32 bytes and nothing else', () => {
   for (const size of [16, 24, 32]) assert.equal(parseGossipKey(key(7, size).toString('base64')).bytes.length, size)
-  for (const bad of [
-    '',
-    'c2hvcnQ=',
-    'pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s',
-    'not base64!',
-  ]) {
+  for (const bad of ['', 'c2hvcnQ=', 'pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s', 'not base64!']) {
     assert.throws(
       () => parseGossipKey(bad),
       (thrown) => codeOf(thrown) === 'GOSSIP_KEY',
