@@ -80,6 +80,11 @@ test('near sorts by distance, unknown places last, and neither index nor watch f
   assert.equal(after.Index, before.Index)
   assert.equal(await ids({ Source }), 'web3 web1 web2')
   assert.equal(await ids({ Source: QuerySource.of({ Datacenter: 'dc2', Node: 'n3' }) }), 'web1 web2 web3')
+  const proxy = QuerySource.of({ Datacenter: 'dc1', Node: 'n3', DisableNode: true })
+  assert.equal(await ids({ Source: proxy }), 'web1 web2 web3')
+  const shared = health.serviceNodes.args.of({ ServiceName: 'web', Source: proxy })
+  const plain = health.serviceNodes.args.of({ ServiceName: 'web' })
+  assert.equal(dc1.endpoints.live(health.serviceNodes, shared), dc1.endpoints.live(health.serviceNodes, plain))
 })
 
 test('Coordinate.Update passes over a node that is not in the catalog and refuses what is no place', async () => {

@@ -13,7 +13,8 @@ export type Distance = (node: string) => number
 
 /** @returns undefined where the asker's place is unknown or in another datacenter: then nothing is sorted */
 export function distancesFrom(state: State, datacenter: string, source: QuerySource): Distance | undefined {
-  if (source.Node === '' || (source.Datacenter !== '' && source.Datacenter !== datacenter)) return undefined
+  if (source.Node === '' || source.DisableNode || (source.Datacenter !== '' && source.Datacenter !== datacenter))
+    return undefined
   const asker = source.Node.toLowerCase()
   const places = state.read((tx) => {
     if (tx.coordinates.ofNode(source.Node).length === 0) return undefined

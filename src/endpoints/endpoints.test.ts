@@ -2,6 +2,7 @@
  * The one way in: routing, hops, waiting, cancelling, and what comes from the wire, between two datacenters.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { DirEntry, decode, encode, NodeService, QuerySource } from '#codec'
 import { UnknownMethodError } from '#net'
@@ -18,6 +19,12 @@ before(async () => {
   dc2 = both.of('dc2')
 })
 after(() => both.close())
+
+interface HandMade {
+  readonly method: string
+  readonly request_body_hex: string
+  readonly response_header: { readonly Error: string }
+}
 
 const NS_PER_S = 1_000_000_000
 
@@ -182,6 +189,25 @@ test('a consistent read sees every write that was answered before it', async () 
   assert.equal((await dc1.endpoints.call(kvs.get, args)).Entries?.[0]?.Value?.toString(), 'yes')
 })
 
+test('followers of a storm of writes miss nothing: indexes only grow and the last state arrives', async () => {
+  const LAST = 'last'
+  const follow = async (Key: string): Promise<void> => {
+    let index = 0
+    for (;;) {
+      const args = kvs.get.args.of({ Key, MinQueryIndex: index, MaxQueryTime: 20 * NS_PER_S })
+      const reply = await dc1.endpoints.call(kvs.get, args)
+      assert.ok(reply.Index > index, `${Key}: ${reply.Index} after ${index}`)
+      index = reply.Index
+      if (reply.Entries?.[0]?.Value?.toString() === LAST) return
+    }
+  }
+  const keys = ['storm/a', 'storm/b', 'storm/c']
+  const followers = keys.flatMap((key) => Array.from({ length: 20 }, () => follow(key)))
+  for (let round = 0; round < 50; round++) await Promise.all(keys.map((key) => put(dc1, key, String(round))))
+  await Promise.all(keys.map((key) => put(dc1, key, LAST)))
+  await Promise.all(followers)
+})
+
 test('live() shares one answer between callers that differ only in how they ask', async () => {
   const shape = catalog.listServices.args
   const plain = dc1.endpoints.live(catalog.listServices, shape.of())
@@ -228,6 +254,19 @@ test('handle() names what it does not serve as the wire does', async () => {
   await assert.rejects(handle('Nope.Nope'), { message: "rpc: can't find service Nope.Nope" })
   await assert.rejects(handle('Catalog.Nope'), { message: "rpc: can't find method Catalog.Nope" })
   await assert.rejects(handle('Nope'), UnknownMethodError)
+})
+
+test('handle() answers the recorded hand-made mistakes with the recorded words', async () => {
+  const url = new URL('../../test/vectors/rpc-cross-dc-2.json', import.meta.url)
+  const { hand_made: calls }: { hand_made: HandMade[] } = JSON.parse(readFileSync(url, 'utf8'))
+  const mistakes = calls.filter(
+    ({ method, response_header: { Error: text } }) => method === 'Health.ServiceNodes' && text,
+  )
+  assert.equal(mistakes.length, 3)
+  for (const { method, request_body_hex: hex, response_header } of mistakes) {
+    const handled = dc1.endpoints.handle(method, Buffer.from(hex, 'hex'), { remote: 'test' })
+    await assert.rejects(handled, { message: response_header.Error })
+  }
 })
 
 test('handle() serves operations that other parts bring', async () => {

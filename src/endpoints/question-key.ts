@@ -46,8 +46,12 @@ export function questionKey(operation: Pick<AnyOperation, 'name' | 'args' | 'rou
   return operation.name + JSON.stringify([askerOf(args), ...asked])
 }
 
-/** The node that distances are asked from; empty where the answer does not depend on who asks. */
+/**
+ * The node that distances are asked from; empty where the answer does not depend on who asks. Proxies and gateways name
+ * themselves too, with `DisableNode`, and want no order.
+ */
 export function askerOf(args: object): string {
   if (!('Source' in args) || typeof args.Source !== 'object' || args.Source === null) return ''
+  if ('DisableNode' in args.Source && args.Source.DisableNode === true) return ''
   return 'Node' in args.Source && typeof args.Source.Node === 'string' ? args.Source.Node : ''
 }
