@@ -1,3 +1,6 @@
+/**
+ * LZW against the streams that the real implementation wrote, and against damaged ones.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,3 +1,6 @@
+/**
+ * Local health: its bounds and what it stretches.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Awareness } from './awareness.ts'

@@ -3,6 +3,8 @@
  *
  * Source: Lifeguard, LHA-Probe (arXiv:1707.00788).
  */
+
+/** One node's score, from 0 (healthy) to the multiplier less one. */
 export class Awareness {
   readonly #max: number
   #score = 0

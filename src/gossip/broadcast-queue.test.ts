@@ -1,3 +1,6 @@
+/**
+ * The picking rule and the limits of the broadcast queue.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BroadcastQueue } from './broadcast-queue.ts'

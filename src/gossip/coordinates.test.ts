@@ -1,3 +1,6 @@
+/**
+ * Vivaldi: where nodes settle, and what cannot move them.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '#base'

@@ -1,3 +1,6 @@
+/**
+ * The order of deadlines, and cancelling them.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '#base'

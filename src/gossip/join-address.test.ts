@@ -1,3 +1,6 @@
+/**
+ * Join addresses as users write them.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseJoinAddress, resolveJoinAddress } from './join-address.ts'

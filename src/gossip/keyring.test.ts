@@ -1,3 +1,6 @@
+/**
+ * Keys, keyrings and their file.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codeOf, messageOf } from '#base'

@@ -3,6 +3,8 @@
  *
  * Source: Lamport, "Time, Clocks and the Ordering of Events" (1978); gossip wire notes §11.
  */
+
+/** One clock; it begins at 1 and never goes back. */
 export class LamportClock {
   #time = 1
 

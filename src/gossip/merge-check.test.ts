@@ -1,3 +1,6 @@
+/**
+ * Who may be in a pool.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isServer, refusal } from './merge-check.ts'

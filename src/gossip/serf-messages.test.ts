@@ -1,3 +1,6 @@
+/**
+ * Filters and tags of other nodes.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeTags, encodeTags, filtersMatch, nodeFilter, tagFilter } from './serf-messages.ts'

@@ -1,3 +1,6 @@
+/**
+ * The snapshot: its lines, and the file that holds them.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,6 @@
+/**
+ * How long a suspect has, by the number of its accusers.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Suspicion, suspicionLimits, suspicionTimeoutMs } from './suspicion.ts'

@@ -1,3 +1,6 @@
+/**
+ * Which way WAN messages go, and whose names are not what they seem.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { foreignNamesakes } from './namesakes.ts'
