@@ -15,7 +15,7 @@ import {
   NodeService,
   ServiceConnect,
 } from '#codec'
-import { firstPart, foldCase, joinKey } from './keys.ts'
+import { firstPart, foldCase, joinKey, rawKey } from './keys.ts'
 import { deepFreeze } from './records.ts'
 import type { TableDeclaration } from './table.ts'
 
@@ -46,7 +46,7 @@ function connectTarget(service: NodeService): readonly string[] {
 export const servicesTable: TableDeclaration<NodeService> = {
   name: 'services',
   shape: NodeService,
-  fits: (service, key) => joinKey('services', firstPart(key), service.ID) === key,
+  fits: (service, key) => rawKey(firstPart(key), service.ID) === key,
   indexes: {
     node: { of: (_, key) => [firstPart(key)] },
     // Instances and their nodes.
@@ -71,11 +71,11 @@ export const instanceKey = (node: string, serviceId: string): string => joinKey(
 export const checksTable: TableDeclaration<HealthCheck> = {
   name: 'checks',
   shape: HealthCheck,
-  fits: (check, key) => checkKey(check.Node, check.CheckID) === key,
+  fits: (check, key) => rawKey(foldCase(check.Node), check.CheckID) === key,
   indexes: {
     node: { of: (_, key) => [firstPart(key)] },
     instance: {
-      of: ({ ServiceID }, key) => [joinKey('checks', firstPart(key), ServiceID)],
+      of: ({ ServiceID }, key) => [rawKey(firstPart(key), ServiceID)],
       slot: (instance) => `checks.node:${firstPart(instance)}`,
     },
     service: { of: ({ ServiceName }) => (ServiceName === '' ? [] : [foldCase(ServiceName)]) },
@@ -127,7 +127,7 @@ export const kvTable: TableDeclaration<DirEntry> = {
 export const coordinatesTable: TableDeclaration<NodeCoordinate> = {
   name: 'coordinates',
   shape: NodeCoordinate,
-  fits: (coordinate, key) => coordinateKey(coordinate.Node, coordinate.Segment) === key,
+  fits: (coordinate, key) => rawKey(foldCase(coordinate.Node), coordinate.Segment) === key,
   indexes: {
     node: { of: (_, key) => [firstPart(key)] },
   },

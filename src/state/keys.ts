@@ -13,6 +13,11 @@ export function joinKey(table: string, ...parts: readonly string[]): string {
   for (const part of parts) {
     if (part.includes(SEPARATOR)) throw stateError('STATE_KEY_INVALID', { table, reason: 'a name holds a NUL' })
   }
+  return rawKey(...parts)
+}
+
+/** The same for parts that are known to be some, or that are only compared. */
+export function rawKey(...parts: readonly string[]): string {
   return parts.join(SEPARATOR)
 }
 
