@@ -5,9 +5,9 @@
  * meaning come later (config-merge.ts, config-build.ts).
  */
 import { parseDuration } from '#base'
-import { positionOf, type TextObject, type TextValue } from '../codec/hcl-positions.ts'
 import { type ConfigProblems, configError } from './config-errors.ts'
 import { type ConfigKind, findKey, type KeySpec, type KeyTable, nearestKey } from './config-spec.ts'
+import { positionOf, type TextObject, type TextValue } from './config-text.ts'
 
 /** A value after decoding: kinds are as the table says, `null` is gone. */
 export type TreeValue = string | number | boolean | TreeValue[] | Tree

@@ -5,11 +5,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { extname, join } from 'node:path'
 import { codeOf, messageOf } from '#base'
-import { parseJson } from '../codec/go-json.ts'
-import { parseHcl } from '../codec/hcl.ts'
-import type { TextObject, TextValue } from '../codec/hcl-positions.ts'
+import { parseHcl, parseJson } from '#codec'
 import { configError } from './config-errors.ts'
 import type { ConfigSource } from './config-flags.ts'
+import { notePlace, type TextObject, type TextValue } from './config-text.ts'
 
 /** Most files that one directory may hold. */
 const MAX_DIRECTORY_FILES = 10_000
@@ -52,7 +51,8 @@ export function readSources(
   warnings: string[],
 ): ParsedSource[] {
   return sources.flatMap((source) => {
-    if (source.type === 'text') return [{ name: source.name, value: parseHcl(source.text, { file: source.name }) }]
+    if (source.type === 'text')
+      return [{ name: source.name, value: parseHcl(source.text, { file: source.name, notePlace }) }]
     const isDirectory = onDisk(source.path, () => statSync(source.path).isDirectory())
     const files = isDirectory ? directoryFiles(source.path, format) : [source.path]
     return files.flatMap((file) => readOne(file, format, warnings))
@@ -81,9 +81,9 @@ function readOne(file: string, format: 'json' | 'hcl' | undefined, warnings: str
     return []
   }
   const text = onDisk(file, () => readFileSync(file, 'utf8'))
-  if (kind === 'hcl') return [{ name: file, value: parseHcl(text, { file }) }]
+  if (kind === 'hcl') return [{ name: file, value: parseHcl(text, { file, notePlace }) }]
   if (text.trim() === '') return []
-  const value = parseJson(text, { file })
+  const value = parseJson(text, { file, notePlace })
   if (!isObject(value)) throw configError('CONFIG_FILE_UNREADABLE', { file, reason: 'expected a JSON object' })
   return [{ name: file, value }]
 }

@@ -4,8 +4,9 @@
  * Flags are written as Go's: `-name value`, `-name=value`, `--name`; a bool needs no value. Each stands for a key of the
  * table, so a flag can never mean something else than its key.
  */
-import type { TextObject, TextValue } from '../codec/hcl-positions.ts'
+
 import { configError } from './config-errors.ts'
+import type { TextObject, TextValue } from './config-text.ts'
 
 type FlagKind = 'string' | 'bool' | 'int' | 'list' | 'map'
 

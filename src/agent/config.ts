@@ -4,7 +4,7 @@
  * Order, as in Consul: defaults, -dev, files and directories as given, -hcl, flags. Later scalars win, lists grow. Only
  * config-files.ts touches disk and machine, and nothing reads the environment.
  */
-import type { TextObject } from '../codec/hcl-positions.ts'
+
 import { buildConfig } from './config-build.ts'
 import { DEV_SOURCE } from './config-build-network.ts'
 import { decodeTree, setPlace, type Tree } from './config-decode.ts'
@@ -15,6 +15,7 @@ import { CONFIG_KEYS } from './config-keys.ts'
 import { mergeInto } from './config-merge.ts'
 import { TreeReader } from './config-read.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
+import type { TextObject } from './config-text.ts'
 import { validateConfig } from './config-validate.ts'
 
 export interface LoadConfigInput {

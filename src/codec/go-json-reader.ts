@@ -7,7 +7,7 @@
  *
  * Source: RFC 8259; error texts as documented and observed of Go's standard library.
  */
-import { type Position, setPosition } from './hcl-positions.ts'
+import type { Position, TextSource } from './hcl-positions.ts'
 
 /** Deepest nesting; Go allows 10,000, no body of ours comes near 200. */
 export const MAX_JSON_DEPTH = 200
@@ -33,8 +33,8 @@ export interface JsonReaderOptions {
   readonly empty: string
   /** BigInt for integers that a number cannot hold. */
   readonly bigIntegers: boolean
-  /** Notes places of keys for `positionOf()`. */
-  readonly positions: boolean
+  /** Told the place of every key and element. */
+  readonly notePlace?: TextSource['notePlace']
 }
 
 const PLAIN = /[^"\\\x00-\x1f]+/y
@@ -104,14 +104,14 @@ class JsonReader {
     if (this.#take('}')) return object
     for (;;) {
       this.#blank()
-      const place = this.#options.positions ? this.#position(this.#at) : undefined
+      const place = this.#options.notePlace ? this.#position(this.#at) : undefined
       if (this.#text[this.#at] !== '"') this.#unexpected('looking for beginning of object key string')
       const key = this.#string()
       this.#blank()
       if (!this.#take(':')) this.#unexpected('after object key')
       this.#blank()
       setOwnJson(object, key, this.#value())
-      if (place) setPosition(object, key, place)
+      if (place) this.#options.notePlace?.(object, key, place)
       this.#blank()
       if (this.#take('}')) return object
       if (!this.#take(',')) this.#unexpected('after object key:value pair')
@@ -124,7 +124,7 @@ class JsonReader {
     if (this.#take(']')) return list
     for (;;) {
       this.#blank()
-      if (this.#options.positions) setPosition(list, list.length, this.#position(this.#at))
+      this.#options.notePlace?.(list, list.length, this.#position(this.#at))
       list.push(this.#value())
       this.#blank()
       if (this.#take(']')) return list

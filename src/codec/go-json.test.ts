@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
 import { goJson, parseGoJson, parseJson } from './go-json.ts'
 import { decodeJsonFields, type JsonStruct } from './go-json-fields.ts'
-import { isTextObject, positionOf } from './hcl-positions.ts'
+import { isTextObject, type Position } from './hcl-positions.ts'
 
 function fault(run: () => unknown) {
   try {
@@ -126,7 +126,12 @@ test('parseGoJson() keeps 64-bit integers, odd keys and surrogates', () => {
 })
 
 test('parseJson() says file, line and column, and knows places of keys', () => {
-  const parsed = parseJson('{\n  "a": [\n    1],\n  "b": {"c": 2}\n}', { file: 'x.json' })
+  const places = new Map<object, Map<string | number, Position>>()
+  const positionOf = (holder: object, key: string | number) => places.get(holder)?.get(key)
+  const parsed = parseJson('{\n  "a": [\n    1],\n  "b": {"c": 2}\n}', {
+    file: 'x.json',
+    notePlace: (holder, key, at) => places.set(holder, (places.get(holder) ?? new Map()).set(key, at)),
+  })
   assert.ok(isTextObject(parsed) && isTextObject(parsed['b']) && Array.isArray(parsed['a']))
   assert.deepEqual(positionOf(parsed, 'b'), { line: 4, column: 3 })
   assert.deepEqual(positionOf(parsed['b'], 'c'), { line: 4, column: 9 })

@@ -7,9 +7,9 @@
  */
 import { goJsonError } from './go-json-errors.ts'
 import { JsonProblem, type JsonValue, readJson } from './go-json-reader.ts'
-import { MAX_TEXT_CHARACTERS, type TextSource } from './hcl.ts'
+import { MAX_TEXT_CHARACTERS } from './hcl.ts'
 import { textError } from './hcl-errors.ts'
-import { positionAt, type TextValue } from './hcl-positions.ts'
+import { positionAt, type TextSource, type TextValue } from './hcl-positions.ts'
 
 export { goJsonError }
 
@@ -146,7 +146,7 @@ function goNumberName(value: number): string {
  */
 export function parseGoJson(text: string): JsonValue {
   try {
-    return readJson(text, { empty: 'EOF', truncated: 'unexpected EOF', bigIntegers: true, positions: false })
+    return readJson(text, { empty: 'EOF', truncated: 'unexpected EOF', bigIntegers: true })
   } catch (thrown) {
     if (!(thrown instanceof JsonProblem)) throw thrown
     throw goJsonError('JSON_DECODE', { problem: thrown.message })
@@ -154,7 +154,7 @@ export function parseGoJson(text: string): JsonValue {
 }
 
 /**
- * Reads a configuration file in JSON; `positionOf(object, key)` tells where a key stood.
+ * Reads a configuration file in JSON.
  *
  * @throws HanseError JSON_SYNTAX with file, line and column; TEXT_TOO_LARGE
  */
@@ -169,7 +169,7 @@ export function parseJson(text: string, source: TextSource): TextValue {
         empty: 'the text is empty',
         truncated: 'unexpected end of JSON input',
         bigIntegers: false,
-        positions: true,
+        notePlace: source.notePlace,
       }),
     )
   } catch (thrown) {

@@ -1,8 +1,8 @@
 /**
- * Where a key stood in its text: beside the parsed value, not inside it.
+ * Parsed configuration values, and where a key stood in its text: told beside the value, not inside it.
  *
- * Parsers return plain objects and lists, as decoders expect them, and note the place of every key and element here,
- * keyed by the object that holds it. A later check can so say `server.hcl:12` about a key it does not like.
+ * Parsers return plain objects and lists, as decoders expect them, and tell the place of every key and element to whoever
+ * asks (`TextSource.notePlace`). A later check can so say `server.hcl:12` about a key it does not like.
  */
 
 /** A parsed configuration value. Integers above 2^53 lose digits, as in every JSON reader for people. */
@@ -17,21 +17,11 @@ export interface Position {
   readonly column: number
 }
 
-const places = new WeakMap<object, Map<string, Position>>()
-
-/** Notes where `key` of `holder` (an index for a list) stood. */
-export function setPosition(holder: object, key: string | number, position: Position): void {
-  let known = places.get(holder)
-  if (!known) {
-    known = new Map()
-    places.set(holder, known)
-  }
-  known.set(String(key), position)
-}
-
-/** Where `key` of `holder` stood; undefined for values that came from no text. */
-export function positionOf(holder: object, key: string | number): Position | undefined {
-  return places.get(holder)?.get(String(key))
+export interface TextSource {
+  /** Named in errors. */
+  readonly file: string
+  /** Told where each key of an object, and each element of a list, stood. */
+  readonly notePlace?: (holder: object, key: string | number, position: Position) => void
 }
 
 /** Sets an own property whatever its name, `__proto__` included. */

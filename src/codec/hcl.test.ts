@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
 import { MAX_TEXT_CHARACTERS, MAX_TEXT_DEPTH, parseHcl } from './hcl.ts'
-import { isTextObject, positionOf } from './hcl-positions.ts'
+import { isTextObject, type Position } from './hcl-positions.ts'
 
 const source = { file: 'server.hcl' }
 const parse = (text: string) => parseHcl(text, source)
@@ -123,8 +123,14 @@ test('parseHcl() reads a block repeated two hundred thousand times', () => {
   assert.equal(parsed['a'].length, 200_000)
 })
 
-test('positionOf() tells where keys and elements stood', () => {
-  const parsed = parse('a = 1\nports {\n  http = 1\n}\nlist = [\n  "x",\n  "y"]')
+test('notePlace() is told where keys and elements stood', () => {
+  const places = new Map<object, Map<string | number, Position>>()
+  const positionOf = (holder: object, key: string | number) => places.get(holder)?.get(key)
+  const text = 'a = 1\nports {\n  http = 1\n}\nlist = [\n  "x",\n  "y"]'
+  const parsed = parseHcl(text, {
+    file: 'x',
+    notePlace: (holder, key, at) => places.set(holder, (places.get(holder) ?? new Map()).set(key, at)),
+  })
   assert.deepEqual(positionOf(parsed, 'a'), { line: 1, column: 1 })
   assert.deepEqual(positionOf(parsed, 'ports'), { line: 2, column: 1 })
   const ports = parsed['ports']

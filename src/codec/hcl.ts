@@ -3,10 +3,10 @@
  *
  * `key = value` sets a key, `key { … }` sets an object, `key "label" { … }` nests (`{key: {label: {…}}}`), and a key whose
  * objects are repeated becomes a list of objects. A scalar given twice: the last wins. What a key means, and whether
- * one object stands for a list of one, is the reader's business. Places of keys: hcl-positions.ts.
+ * one object stands for a list of one, is the reader's business. Places of keys: `notePlace`.
  */
 import { textError } from './hcl-errors.ts'
-import { getOwn, isTextObject, setOwn, setPosition, type TextObject, type TextValue } from './hcl-positions.ts'
+import { getOwn, isTextObject, setOwn, type TextObject, type TextSource, type TextValue } from './hcl-positions.ts'
 import { HclProblem, HclScanner, type Token, type TokenType } from './hcl-scanner.ts'
 
 /** Longest text that is parsed, in characters. Far above any configuration; the store's largest entry is 512 KB. */
@@ -14,15 +14,10 @@ export const MAX_TEXT_CHARACTERS = 4 * 1024 * 1024
 /** Deepest nesting of objects and lists. */
 export const MAX_TEXT_DEPTH = 100
 
-export interface TextSource {
-  /** Named in errors. */
-  readonly file: string
-}
-
 /**
  * Parses HCL 1.
  *
- * @returns an object of plain values; `positionOf(object, key)` tells where a key stood
+ * @returns an object of plain values
  * @throws HanseError HCL_SYNTAX with file, line and column; TEXT_TOO_LARGE
  */
 export function parseHcl(text: string, source: TextSource): TextObject {
@@ -30,7 +25,7 @@ export function parseHcl(text: string, source: TextSource): TextObject {
     throw textError('TEXT_TOO_LARGE', { file: source.file, size: text.length, limit: MAX_TEXT_CHARACTERS })
   }
   try {
-    return new HclParser(text).parse()
+    return new HclParser(text, source).parse()
   } catch (thrown) {
     if (!(thrown instanceof HclProblem)) throw thrown
     throw textError('HCL_SYNTAX', { file: source.file, ...thrown.at, problem: thrown.message })
@@ -41,12 +36,14 @@ const LITERALS: ReadonlySet<TokenType> = new Set(['NUMBER', 'FLOAT', 'BOOL', 'ST
 
 class HclParser {
   readonly #scanner: HclScanner
+  readonly #source: TextSource
   #token: Token
   #depth = 0
   /** Lists known to hold objects only: a text may repeat a block a hundred thousand times. */
   readonly #objectLists = new Set<TextValue[]>()
 
-  constructor(text: string) {
+  constructor(text: string, source: TextSource) {
+    this.#source = source
     this.#scanner = new HclScanner(text)
     this.#token = this.#scanner.next()
   }
@@ -121,7 +118,7 @@ class HclParser {
     this.#advance()
     const list: TextValue[] = []
     while (this.#token.type !== 'RBRACK') {
-      setPosition(list, list.length, this.#token.at)
+      this.#source.notePlace?.(list, list.length, this.#token.at)
       list.push(this.#value())
       if (this.#is('COMMA')) this.#advance()
       else if (!this.#is('RBRACK')) {
@@ -149,7 +146,7 @@ class HclParser {
       return
     }
     setOwn(into, name, value)
-    setPosition(into, name, key.at)
+    this.#source.notePlace?.(into, name, key.at)
   }
 
   #is(type: TokenType): boolean {
