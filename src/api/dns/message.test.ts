@@ -1,3 +1,6 @@
+/**
+ * Reading questions and writing answers, with another program as the judge, and names as lookups.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

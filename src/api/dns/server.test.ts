@@ -1,3 +1,6 @@
+/**
+ * DNS over real sockets: shares, changes, other datacenters, broken input, TCP, recursors.
+ */
 import assert from 'node:assert/strict'
 import { createSocket, type Socket } from 'node:dgram'
 import { createRequire } from 'node:module'

@@ -1,3 +1,6 @@
+/**
+ * The HTTP server over real sockets: blocking reads, wakes of many, restrictions, limits, broken input.
+ */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
