@@ -148,9 +148,14 @@ export class Endpoints {
       throw new UnknownMethodError(method, this.#services.has(serviceOf(method)) ? 'method' : 'service')
     }
     this.#options.metrics.count('consul.rpc.request')
-    return operation.access === 'read'
-      ? this.#handleRead(operation, decode(operation.args, body), context.signal)
-      : this.#handleOther(operation, decode(operation.args, body), context.signal)
+    try {
+      return operation.access === 'read'
+        ? await this.#handleRead(operation, decode(operation.args, body), context.signal)
+        : await this.#handleOther(operation, decode(operation.args, body), context.signal)
+    } catch (error) {
+      this.#options.log.debug('RPC call failed', { method, from: context.remote, error: messageOf(error) })
+      throw error
+    }
   }
 
   async #callRead<A extends ReadArgs, R extends QueryMeta>(
@@ -191,7 +196,10 @@ export class Endpoints {
     signal: AbortSignal | undefined,
   ): Promise<Buffer> {
     const target = this.#elsewhere(operation, args)
-    if (target !== undefined) return this.#forward(operation, args, target, signal)
+    if (target !== undefined) {
+      this.#refuseAsPrimary(operation, args)
+      return this.#forward(operation, args, target, signal)
+    }
     this.#authorize(operation, args)
     return encode(operation.reply, await operation.run(this.#callContext(signal), args))
   }
@@ -205,6 +213,13 @@ export class Endpoints {
     const named = route === undefined ? datacenterOf(args) : route.get(args)
     const wanted = scope === 'primary' ? this.primaryDatacenter : named
     return wanted === '' || wanted === this.datacenter ? undefined : wanted
+  }
+
+  /** Whoever sends us what belongs to the primary takes us for it; passed on, it could go round for ever. */
+  #refuseAsPrimary({ name, scope }: { readonly name: string; readonly scope: Scope }, args: object): void {
+    if (scope !== 'primary' || datacenterOf(args) !== this.datacenter) return
+    const { datacenter, primaryDatacenter } = this
+    throw endpointError('NOT_PRIMARY', { operation: name, datacenter, primaryDatacenter })
   }
 
   async #forward<A extends RoutedArgs>(

@@ -20,6 +20,12 @@ export const endpointError = errorTable({
     hint: ({ datacenter, reason }: { datacenter: string; reason?: string }) =>
       `Datacenter "${datacenter}" does not answer${reason === undefined ? '' : `: ${reason}`}; see "hanse federation status"`,
   },
+  NOT_PRIMARY: {
+    status: 500,
+    message: (facts: { operation: string; datacenter: string; primaryDatacenter: string }) =>
+      `Cannot run ${facts.operation} in "${facts.datacenter}": not the primary datacenter, which is "${facts.primaryDatacenter}"`,
+    hint: () => 'Give all datacenters the same primary_datacenter',
+  },
   SESSIONS_NOT_SERVED: {
     status: 501,
     message: ({ operation, key }: { operation: string; key: string }) =>

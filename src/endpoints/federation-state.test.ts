@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { CheckServiceNode, FederationState, Node, NodeService, ZERO_TIME } from '#codec'
+import { CheckServiceNode, encode, FederationState, Node, NodeService, ZERO_TIME } from '#codec'
 import { type Datacenter, type Federation, federation } from './fixture.ts'
 import { federationState } from './index.ts'
 
@@ -55,6 +55,14 @@ test('a secondary says that the primary cannot be reached and writes nothing of 
   assert.equal(dc2.state.index, before)
   assert.equal((await list(dc2)).States?.length, 1, 'reads go on')
   all.silent.delete('dc1')
+})
+
+test('a datacenter that is taken for the primary says who it is, instead of passing the call round', async () => {
+  const shape = federationState.apply.args
+  const args = shape.of({ Op: 'upsert', Datacenter: 'dc2', State: FederationState.of({ Datacenter: 'dc3' }) })
+  await assert.rejects(dc2.endpoints.handle('FederationState.Apply', encode(shape, args), { remote: 'test' }), {
+    message: 'Cannot run FederationState.Apply in "dc2": not the primary datacenter, which is "dc1"',
+  })
 })
 
 test('FederationState.Apply deletes, and refuses what it does not know', async () => {
