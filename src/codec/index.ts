@@ -12,6 +12,7 @@ export { filterError } from './bexpr-errors.ts'
 export { codecError } from './errors.ts'
 export { type GoJsonOptions, goJson, goJsonError, goString, parseGoJson, parseJson } from './go-json.ts'
 export type { JsonObject, JsonValue } from './go-json-reader.ts'
+export { parseHcl } from './hcl.ts'
 export { compressLzw, decompressLzw } from './lzw.ts'
 export { MAX_DEPTH, MsgpackReader, type MsgpackValue, MsgpackWriter, writeValue } from './msgpack.ts'
 export {
@@ -56,3 +57,22 @@ export * from './shapes/coordinate.ts'
 export * from './shapes/federation.ts'
 export * from './shapes/kv.ts'
 export * from './shapes/operator.ts'
+export {
+  CA_DAYS_DEFAULT,
+  CERTIFICATE_DAYS_DEFAULT,
+  type CertificateAuthorityOptions,
+  type CertificateOptions,
+  createCertificate,
+  createCertificateAuthority,
+  type IssuingEnvironment,
+  type PemPair,
+} from './x509.ts'
+export { checkTlsIdentity, type IdentityCheck, nameCovers, type PemIdentity } from './x509-check.ts'
+export { x509Error } from './x509-errors.ts'
+export {
+  type CertificateFacts,
+  certificateFacts,
+  certificatesFromPem,
+  privateKeyFromPem,
+  splitPem,
+} from './x509-read.ts'
