@@ -5,6 +5,7 @@
  * outside, holding nothing, and then tries anew; so there is no deadlock, and correctness never rests on this: the
  * store compares all the same.
  */
+
 export class WriteGate {
   readonly #held = new Set<string>()
   readonly #queues = new Map<string, (() => void)[]>()
