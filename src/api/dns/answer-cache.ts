@@ -14,7 +14,7 @@ export const MAX_KEY_BYTES = 320
 /** Orders kept per question. */
 const VARIANTS = 8
 /** An order is made anew after this many answers from the entry. */
-const RENEW_EVERY = 32
+const RENEW_EVERY = 64
 
 interface Entry {
   readonly sources: NonNullable<Resolution['sources']>

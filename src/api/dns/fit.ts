@@ -38,8 +38,9 @@ export function fit(
   }
   const whole = write(units, true)
   if (whole.length <= limitBytes) return whole
-  const bare = write(units, false)
-  return bare.length <= limitBytes ? bare : cutToSize(units, write, limitBytes)
+  const hasExtras = units.some(({ extra }) => extra.length > 0)
+  const bare = hasExtras ? write(units, false) : whole
+  return bare.length <= limitBytes ? bare : cutToSize(units, bare.length, write, limitBytes)
 }
 
 function limitOf(question: Question, transport: Transport): number {
@@ -78,18 +79,22 @@ function picked(units: readonly Unit[], count: number, random: Random): Unit[] {
   return out.slice(0, count)
 }
 
-/** The most units that fit, by halving. */
-function cutToSize(units: readonly Unit[], write: (kept: readonly Unit[], extras: boolean) => Buffer, limit: number) {
-  let low = 0
-  let high = units.length - 1
+/** The most units that fit. Units are much alike, so the first guess is close. */
+function cutToSize(
+  units: readonly Unit[],
+  allBytes: number,
+  write: (kept: readonly Unit[], extras: boolean) => Buffer,
+  limit: number,
+): Buffer {
   let best = write([], false)
-  while (low <= high) {
-    const middle = (low + high + 1) >> 1
-    const bytes = write(units.slice(0, middle), false)
-    if (bytes.length <= limit) {
-      best = bytes
-      low = middle + 1
-    } else high = middle - 1
+  const each = (allBytes - best.length) / units.length
+  let count = Math.min(units.length - 1, Math.max(0, Math.floor((limit - best.length) / each)))
+  let bytes = write(units.slice(0, count), false)
+  while (bytes.length > limit && count > 0) bytes = write(units.slice(0, --count), false)
+  while (bytes.length <= limit) {
+    best = bytes
+    if (++count >= units.length) break
+    bytes = write(units.slice(0, count), false)
   }
   return best
 }

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
 import { lookupOf } from './lookup.ts'
-import { CLASS_IN, type DnsRecord, RCODE, readQuestion, TYPE, txtData, writeReply } from './message.ts'
+import { CLASS_IN, type DnsRecord, RCODE, readQuestion, TYPE, txtData, wireName, writeReply } from './message.ts'
 import { addressRecord } from './resolution.ts'
 
 const oracle: {
@@ -30,12 +30,12 @@ test('readQuestion() reads what another program wrote', () => {
 
 test('writeReply() is read back by another program, compressed or not', () => {
   const question = readQuestion(query('web.service.consul', 'SRV'))
-  const data = { kind: 'srv', priority: 1, weight: 2, port: 3, target: 'n1.node.dc1.consul' } as const
+  const data = { kind: 'srv', priority: 1, weight: 2, port: 3, target: wireName('n1.node.dc1.consul') } as const
   const answers: DnsRecord[] = [
     { name: undefined, type: TYPE.SRV, ttlSeconds: 5, data },
-    addressRecord('n1.node.dc1.consul', '10.0.0.1', 5),
-    addressRecord('n1.node.dc1.consul', '2001:db8::1', 5),
-    { name: 'n1.node.dc1.consul', type: TYPE.TXT, ttlSeconds: 5, data: txtData('k='.padEnd(300, 'v')) },
+    addressRecord(wireName('n1.node.dc1.consul'), '10.0.0.1', 5),
+    addressRecord(wireName('n1.node.dc1.consul'), '2001:db8::1', 5),
+    { name: wireName('n1.node.dc1.consul'), type: TYPE.TXT, ttlSeconds: 5, data: txtData('k='.padEnd(300, 'v')) },
   ]
   const reply = {
     rcode: RCODE.NOERROR,
@@ -62,7 +62,13 @@ test('writeReply() is read back by another program, compressed or not', () => {
 
 test('a label with a dot inside stays one label', () => {
   const question = readQuestion(query('web.service.consul', 'SRV'))
-  const data = { kind: 'srv', priority: 1, weight: 1, port: 1, target: 'host\\.with\\.dots.node.dc1.consul' } as const
+  const data = {
+    kind: 'srv',
+    priority: 1,
+    weight: 1,
+    port: 1,
+    target: wireName('host\\.with\\.dots.node.dc1.consul'),
+  } as const
   const answers: DnsRecord[] = [{ name: undefined, type: TYPE.SRV, ttlSeconds: 0, data }]
   const bytes = writeReply(question, {
     rcode: 0,

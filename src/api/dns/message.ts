@@ -148,22 +148,52 @@ function malformed(problem: string): Error {
   return apiError('DNS_MESSAGE', { problem })
 }
 
+/** A name ready to be written, with its suffixes for compression. */
+export interface WireName {
+  /** Lower case, for comparing. */
+  readonly key: string
+  readonly labels: readonly string[]
+  readonly wire: Buffer
+}
+
+/** A name from text; a dot inside a label is escaped with a backslash. Labels are cut at 63 bytes. */
+export function wireName(text: string): WireName {
+  return wireNameOf(labelsOf(text))
+}
+
+function wireNameOf(labels: readonly string[]): WireName {
+  const parts: Buffer[] = []
+  for (const label of labels) {
+    const bytes = Buffer.from(label, 'latin1').subarray(0, MAX_LABEL_BYTES)
+    parts.push(Buffer.from([bytes.length]), bytes)
+  }
+  return { key: labels.join('.').toLowerCase(), labels, wire: Buffer.concat([...parts, ROOT]) }
+}
+
+const ROOT = Buffer.from([0])
+
+function labelsOf(name: string): string[] {
+  if (!name.includes('\\')) return name.split('.').filter((label) => label !== '')
+  const found = name.match(/(?:\\.|[^.\\])+/g) ?? []
+  return found.map((label) => label.replace(/\\(.)/g, '$1'))
+}
+
 /** What a record holds: bytes as they are, a name, or the forms that contain names. */
 export type RecordData =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
-  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'name'; readonly name: WireName }
   | {
       readonly kind: 'srv'
       readonly priority: number
       readonly weight: number
       readonly port: number
-      readonly target: string
+      readonly target: WireName
     }
-  | { readonly kind: 'soa'; readonly mname: string; readonly rname: string; readonly numbers: readonly number[] }
+  | { readonly kind: 'soa'; readonly mname: WireName; readonly rname: WireName; readonly numbers: readonly number[] }
 
 export interface DnsRecord {
   /** Owner; undefined: the name that was asked. */
-  readonly name: string | undefined
+  readonly name: WireName | undefined
   readonly type: number
   readonly ttlSeconds: number
   readonly data: RecordData
@@ -179,22 +209,15 @@ export interface Reply {
   readonly additional: readonly DnsRecord[]
 }
 
-/** A name's labels as text; a dot or backslash inside a label is escaped. */
-export function nameText(labels: readonly string[]): string {
-  return labels.map((label) => label.replace(/[.\\]/g, '\\$&')).join('.')
-}
-
-function labelsOf(name: string): string[] {
-  if (!name.includes('\\')) return name.split('.').filter((label) => label !== '')
-  const found = name.match(/(?:\\.|[^.\\])+/g) ?? []
-  return found.map((label) => label.replace(/\\(.)/g, '$1'))
-}
+const POINTER_16 = 0xc000
+/** Offsets that a pointer can hold. */
+const MAX_POINTED = 0x3fff
 
 /** Writes one message into a buffer that grows. */
 class Writer {
-  #bytes = Buffer.allocUnsafe(1024)
+  #bytes = Buffer.allocUnsafe(4096)
   #at = 0
-  /** Lower-case suffix of a name → where it stands. */
+  /** Lower-case name or suffix of one → where it stands. */
   readonly #names = new Map<string, number>()
   readonly #compress: boolean
 
@@ -219,12 +242,13 @@ class Writer {
 
   u16(value: number): void {
     this.#room(2)
-    this.#at = this.#bytes.writeUInt16BE(value & 0xffff, this.#at)
+    this.#bytes[this.#at++] = value >>> 8
+    this.#bytes[this.#at++] = value
   }
 
   u32(value: number): void {
-    this.#room(4)
-    this.#at = this.#bytes.writeUInt32BE(value >>> 0, this.#at)
+    this.u16(value >>> 16)
+    this.u16(value & 0xffff)
   }
 
   raw(bytes: Buffer): void {
@@ -233,26 +257,44 @@ class Writer {
   }
 
   setU16(at: number, value: number): void {
-    this.#bytes.writeUInt16BE(value, at)
+    this.#bytes[at] = value >>> 8
+    this.#bytes[at + 1] = value
   }
 
-  /** @param mayPoint - whether the name itself may be compressed; it is remembered for later ones either way */
-  name(labels: readonly string[], mayPoint: boolean): void {
+  /** The name that was asked, which stands behind the header. */
+  asked(labels: readonly string[]): void {
+    if (this.#compress && this.#at > HEADER_BYTES) this.u16(POINTER_16 | HEADER_BYTES)
+    else this.#suffixes(labels)
+  }
+
+  /** A name that may point to an earlier one, whole or in part. */
+  name(name: WireName): void {
+    const known = this.#compress ? this.#names.get(name.key) : undefined
+    if (known !== undefined) this.u16(POINTER_16 | known)
+    else this.#suffixes(name.labels)
+  }
+
+  /** A name that is written out; later ones may point to it. */
+  plain(name: WireName): void {
+    if (this.#at <= MAX_POINTED && !this.#names.has(name.key)) this.#names.set(name.key, this.#at)
+    this.raw(name.wire)
+  }
+
+  #suffixes(labels: readonly string[]): void {
     for (let index = 0; index < labels.length; index++) {
       const suffix = labels.slice(index).join('.').toLowerCase()
       const known = this.#compress ? this.#names.get(suffix) : undefined
-      if (known !== undefined && mayPoint) {
-        this.u16(0xc000 | known)
+      if (known !== undefined) {
+        this.u16(POINTER_16 | known)
         return
       }
-      if (known === undefined && this.#at < 0x3fff) this.#names.set(suffix, this.#at)
+      if (this.#at <= MAX_POINTED) this.#names.set(suffix, this.#at)
       const label = Buffer.from(labels[index] ?? '', 'latin1').subarray(0, MAX_LABEL_BYTES)
       this.#room(1 + label.length)
       this.#bytes[this.#at++] = label.length
       this.#at += label.copy(this.#bytes, this.#at)
     }
-    this.#room(1)
-    this.#bytes[this.#at++] = 0
+    this.raw(ROOT)
   }
 }
 
@@ -270,7 +312,7 @@ export function writeReply(question: Question, reply: Reply, options: WriteOptio
   writer.u16(reply.answers.length)
   writer.u16(reply.authority.length)
   writer.u16(reply.additional.length + (question.edns === undefined ? 0 : 1))
-  writer.name(question.labels, true)
+  writer.asked(question.labels)
   writer.u16(question.type)
   writer.u16(question.class)
   for (const record of reply.answers) writeRecord(writer, question, record)
@@ -293,7 +335,8 @@ function flagsOf(question: Question, reply: Reply): number {
 }
 
 function writeRecord(writer: Writer, question: Question, record: DnsRecord): void {
-  writer.name(record.name === undefined ? question.labels : labelsOf(record.name), true)
+  if (record.name === undefined) writer.asked(question.labels)
+  else writer.name(record.name)
   writer.u16(record.type)
   writer.u16(CLASS_IN)
   writer.u32(record.ttlSeconds)
@@ -305,22 +348,22 @@ function writeRecord(writer: Writer, question: Question, record: DnsRecord): voi
 
 function writeData(writer: Writer, data: RecordData): void {
   if (data.kind === 'bytes') writer.raw(data.bytes)
-  else if (data.kind === 'name') writer.name(labelsOf(data.name), true)
+  else if (data.kind === 'name') writer.name(data.name)
   else if (data.kind === 'srv') {
     writer.u16(data.priority)
     writer.u16(data.weight)
     writer.u16(data.port)
     // RFC 2782: the target is not compressed.
-    writer.name(labelsOf(data.target), false)
+    writer.plain(data.target)
   } else {
-    writer.name(labelsOf(data.mname), true)
-    writer.name(labelsOf(data.rname), true)
+    writer.name(data.mname)
+    writer.name(data.rname)
     for (const number of data.numbers) writer.u32(number)
   }
 }
 
 function writeOpt(writer: Writer, edns: Edns, rcode: number): void {
-  writer.name([], false)
+  writer.raw(ROOT)
   writer.u16(TYPE.OPT)
   writer.u16(edns.udpBytes)
   writer.u32(((rcode >> 4) << 24) >>> 0)

@@ -3,7 +3,7 @@
  */
 import { ipToBytes } from '#base'
 import type { LiveAnswer } from '#endpoints'
-import { type DnsRecord, RCODE, type RecordData, TYPE } from './message.ts'
+import { type DnsRecord, RCODE, type RecordData, TYPE, type WireName, wireName } from './message.ts'
 
 /** One answer with the records that go with it: dropped together. `extra` goes first when room is short. */
 export interface Unit {
@@ -44,14 +44,14 @@ export function alone(answer: DnsRecord): Unit {
   return { answer, essential: [], extra: [] }
 }
 
-export function record(name: string | undefined, type: number, ttlSeconds: number, data: RecordData): DnsRecord {
+export function record(name: WireName | undefined, type: number, ttlSeconds: number, data: RecordData): DnsRecord {
   return { name, type, ttlSeconds, data }
 }
 
 /** An address as an A or AAAA record; a host name as a CNAME. */
-export function addressRecord(name: string | undefined, address: string, ttlSeconds: number): DnsRecord {
+export function addressRecord(name: WireName | undefined, address: string, ttlSeconds: number): DnsRecord {
   const bytes = ipToBytes(address)
-  if (bytes === undefined) return record(name, TYPE.CNAME, ttlSeconds, { kind: 'name', name: address })
+  if (bytes === undefined) return record(name, TYPE.CNAME, ttlSeconds, { kind: 'name', name: wireName(address) })
   return record(name, bytes.length === 4 ? TYPE.A : TYPE.AAAA, ttlSeconds, { kind: 'bytes', bytes })
 }
 

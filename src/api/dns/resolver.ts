@@ -15,7 +15,7 @@ import {
 } from '#codec'
 import { catalog, type Endpoints, health, type LiveAnswer, type ReadOperation } from '#endpoints'
 import type { Lookup } from './lookup.ts'
-import { type DnsRecord, type Question, RCODE, TYPE, txtData } from './message.ts'
+import { type DnsRecord, type Question, RCODE, TYPE, txtData, type WireName, wireName } from './message.ts'
 import { addressRecord, alone, type Resolution, record, resolution, type Unit, wants } from './resolution.ts'
 import { ReverseNames } from './reverse.ts'
 import { type DnsSettings, serviceTtl } from './settings.ts'
@@ -96,8 +96,9 @@ export class Resolver {
     const { refreshSeconds, retrySeconds, expireSeconds, minTtlSeconds } = this.settings.soa
     const serial = Math.floor(this.#options.clock.wallMs() / MS_PER_S)
     const numbers = [serial, refreshSeconds, retrySeconds, expireSeconds, minTtlSeconds]
-    const data = { kind: 'soa', mname: `ns.${domain}`, rname: `hostmaster.${domain}`, numbers } as const
-    return record(domain, TYPE.SOA, minTtlSeconds, data)
+    const [mname, rname] = [wireName(`ns.${domain}`), wireName(`hostmaster.${domain}`)]
+    const data = { kind: 'soa', mname, rname, numbers } as const
+    return record(wireName(domain), TYPE.SOA, minTtlSeconds, data)
   }
 
   #nameError(domain: string, sources: Resolution['sources']): Resolution {
@@ -112,7 +113,7 @@ export class Resolver {
   #pointer(address: string, domain: string): Resolution {
     const { name, sources } = this.#reverse.nameOf(address)
     if (name === undefined) return this.#nameError(domain, sources)
-    const data = { kind: 'name', name: `${name}.${domain}` } as const
+    const data = { kind: 'name', name: wireName(`${name}.${domain}`) } as const
     return resolution({ units: [alone(record(undefined, TYPE.PTR, this.settings.nodeTtlSeconds, data))], sources })
   }
 
@@ -137,7 +138,7 @@ export class Resolver {
     })
   }
 
-  #metaTexts(node: Node, name: string | undefined): DnsRecord[] {
+  #metaTexts(node: Node, name: WireName | undefined): DnsRecord[] {
     return Object.entries(node.Meta ?? {}).map(([key, value]) => {
       const text = key.toLowerCase().startsWith(RAW_META_PREFIX) ? value : `${key}=${value}`
       return record(name, TYPE.TXT, this.settings.nodeTtlSeconds, txtData(text))
@@ -175,7 +176,7 @@ export class Resolver {
       if (Node === null || Service === null) continue
       const own = Service.Address
       const isName = own !== '' && ipToBytes(own) === undefined
-      const target = targetName(own, isName, Node.Node, `${datacenter}.${domain}`)
+      const target = wireName(targetName(own, isName, Node.Node, `${datacenter}.${domain}`))
       const hasWarning = (Checks ?? []).some(({ Status }) => Status === 'warning')
       const weight = (hasWarning ? Service.Weights?.Warning : Service.Weights?.Passing) ?? 1
       const data = { kind: 'srv', priority: 1, weight, port: Service.Port, target } as const
@@ -194,8 +195,11 @@ export class Resolver {
     return this.#read(health.serviceNodes, args, ({ reply, source }) => {
       const servers = (reply.Nodes ?? []).flatMap(({ Node }) => (Node === null ? [] : [Node]))
       const ttl = this.settings.nodeTtlSeconds
-      const named = servers.map((node) => ({ node, name: `${label(node.Node)}.node.${datacenter}.${domain}` }))
-      const names = named.map(({ name }) => record(domain, TYPE.NS, ttl, { kind: 'name', name }))
+      const named = servers.map((node) => ({
+        node,
+        name: wireName(`${label(node.Node)}.node.${datacenter}.${domain}`),
+      }))
+      const names = named.map(({ name }) => record(wireName(domain), TYPE.NS, ttl, { kind: 'name', name }))
       const additional = named.map(({ node, name }) => addressRecord(name, node.Address, ttl))
       const sources = source && [source]
       if (type === TYPE.NS) return resolution({ units: names.map(alone), additional, sources })

@@ -42,20 +42,26 @@ export function refuseEnterprise(route: Route, query: URLSearchParams, request: 
   }
 }
 
-/** A signal that is made when first asked for and aborted when the connection closes before the answer. */
-export function callerOf(response: ServerResponse): { readonly signal: AbortSignal } {
-  let controller: AbortController | undefined
-  return {
-    get signal() {
-      if (controller === undefined) {
-        const made = new AbortController()
-        controller = made
-        response.once('close', () => {
-          if (!response.writableFinished) made.abort()
-        })
-      }
-      return controller.signal
-    },
+/** Who asks: a signal, made when first asked for, that is aborted when the connection closes before the answer. */
+export class RequestCaller {
+  readonly #response: ServerResponse
+  #controller: AbortController | undefined
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= this.#watch()
+    return this.#controller.signal
+  }
+
+  #watch(): AbortController {
+    const controller = new AbortController()
+    this.#response.once('close', () => {
+      if (!this.#response.writableFinished) controller.abort()
+    })
+    return controller
   }
 }
 
@@ -66,7 +72,7 @@ export class Incoming implements ApiRequest {
   readonly datacenter: string
   readonly pretty: boolean
   readonly #request: IncomingMessage
-  readonly #caller: { readonly signal: AbortSignal }
+  readonly #caller: RequestCaller
 
   constructor(
     request: IncomingMessage,
@@ -81,7 +87,7 @@ export class Incoming implements ApiRequest {
     this.query = query
     this.datacenter = datacenterOf(query)
     this.pretty = pretty
-    this.#caller = callerOf(response)
+    this.#caller = new RequestCaller(response)
   }
 
   get remoteAddress(): string {

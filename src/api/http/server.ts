@@ -12,10 +12,11 @@ import { type Clock, codeOf, formatHostPort, HanseError, type Logger, type Metri
 import { apiError } from '../errors.ts'
 import { type Answer, API_HEADERS, errorAnswer, type HeaderList, NO_BODY, TEXT_TYPE } from './answer.ts'
 import { ConnectionLimit, DEFAULT_MAX_CONNECTIONS_PER_CLIENT } from './connections.ts'
-import { callerOf, headerFlags, Incoming, refuseEnterprise } from './incoming.ts'
+import { headerFlags, Incoming, RequestCaller, refuseEnterprise } from './incoming.ts'
 import { readPath } from './path.ts'
 import type { ReadPlan } from './read-plan.ts'
 import { datacenterOf, isSet } from './request.ts'
+import { RequestTimes } from './request-times.ts'
 import { allowOf, type Route, type RouteMatch, RouteTable } from './route.ts'
 
 /** Plans kept, by raw URL; the oldest goes first. */
@@ -57,28 +58,24 @@ export interface Listener {
   close(): Promise<void>
 }
 
-type Label = Readonly<Record<string, string>>
-
 interface Planned {
   readonly plan: ReadPlan
-  readonly label: Label
+  readonly times: RequestTimes
 }
 
 /** One request on its way to its answer. */
 interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  label: Label
+  /** None while no route has taken it: paths from outside make no series. */
+  times: RequestTimes | undefined
   readonly startedMs: number
 }
-
-/** Of a request that no route has taken: not measured, so that paths from outside make no series. */
-const UNKNOWN: Label = {}
 
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #table: RouteTable
-  readonly #labels = new Map<Route, string>()
+  readonly #times = new Map<string, RequestTimes>()
   readonly #plans = new Map<string, Planned>()
   readonly #connections: ConnectionLimit
   readonly #extraHeaders: HeaderList
@@ -89,7 +86,6 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.#table = new RouteTable(options.routes)
-    for (const route of options.routes) this.#labels.set(route, route.pattern.slice(1).replaceAll('/', '_'))
     const limit = options.maxConnectionsPerClient ?? DEFAULT_MAX_CONNECTIONS_PER_CLIENT
     this.#connections = new ConnectionLimit(limit, options.metrics)
     this.#extraHeaders = Object.entries(options.responseHeaders ?? {}).flat()
@@ -126,7 +122,7 @@ export class HttpServer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
-    const exchange: Exchange = { request, response, label: UNKNOWN, startedMs: this.#options.clock.nowMs() }
+    const exchange: Exchange = { request, response, times: undefined, startedMs: this.#options.clock.nowMs() }
     const planned = request.method === 'GET' ? this.#plans.get(request.url ?? '') : undefined
     if (planned !== undefined) {
       const flags = headerFlags(request)
@@ -139,9 +135,9 @@ export class HttpServer {
   }
 
   #serve(planned: Planned, gzip: boolean, exchange: Exchange): void {
-    exchange.label = planned.label
+    exchange.times = planned.times
     const before = planned.plan.heldBytes
-    const answer = planned.plan.serve(gzip, callerOf(exchange.response))
+    const answer = planned.plan.serve(gzip, new RequestCaller(exchange.response))
     this.#hold(planned.plan.heldBytes - before)
     if (answer instanceof Promise) this.#finishLater(answer, exchange)
     else this.#finish(answer, exchange)
@@ -161,7 +157,7 @@ export class HttpServer {
     else if (reading.kind === 'redirect') this.#finish(redirect(reading.location), exchange)
     else if (match === undefined) this.#finish(notFound(), exchange)
     else {
-      exchange.label = { method: exchange.request.method ?? '', path: this.#labels.get(match.route) ?? '' }
+      exchange.times = this.#timesOf(match.route, exchange.request.method ?? '')
       try {
         this.#dispatch(match, reading, exchange)
       } catch (thrown) {
@@ -184,7 +180,7 @@ export class HttpServer {
     const pretty = isSet(query, 'pretty')
     if (handler.kind === 'read') {
       const plan = handler.plan({ rest, query, datacenter: datacenterOf(query), pretty })
-      const planned = { plan, label: exchange.label }
+      const planned = { plan, times: exchange.times ?? this.#timesOf(route, request.method) }
       this.#keep(request.url ?? '', planned)
       this.#serve(planned, headerFlags(request).gzip, exchange)
       return
@@ -238,14 +234,21 @@ export class HttpServer {
     )
   }
 
-  #finish(answer: Answer, { request, response, label, startedMs }: Exchange): void {
-    if (label !== UNKNOWN) {
-      this.#options.metrics.sample('consul.api.http', this.#options.clock.nowMs() - startedMs, label)
+  #finish(answer: Answer, { response, times, startedMs }: Exchange): void {
+    times?.add(this.#options.clock.nowMs() - startedMs)
+    // What is left of a refused body node:http reads and drops by itself, so that the connection can go on.
+    if (!response.destroyed && !response.headersSent) this.#write(answer, response)
+  }
+
+  #timesOf(route: Route, method = ''): RequestTimes {
+    const key = `${method} ${route.pattern}`
+    let times = this.#times.get(key)
+    if (times === undefined) {
+      const path = route.pattern.slice(1).replaceAll('/', '_')
+      times = new RequestTimes(this.#options.metrics, { method, path })
+      this.#times.set(key, times)
     }
-    if (response.destroyed || response.headersSent) return
-    this.#write(answer, response)
-    // What is left of a refused body is read and dropped, so that the connection can go on.
-    if (!request.complete) request.resume()
+    return times
   }
 
   #write(answer: Answer, response: ServerResponse): void {

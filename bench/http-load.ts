@@ -1,0 +1,84 @@
+/**
+ * Load for HTTP servers: keep-alive connections on bare sockets, one request at a time on each.
+ *
+ * Reads just enough of an answer to know where it ends, so that the client's work does not hide the server's.
+ */
+import { connect, type Socket } from 'node:net'
+
+const HEAD_END = Buffer.from('\r\n\r\n')
+
+export class Connection {
+  readonly #socket: Socket
+  readonly #request: Buffer
+  #received: Buffer = Buffer.alloc(0)
+  #missing = -1
+  #done: (() => void) | undefined
+
+  constructor(socket: Socket, path: string) {
+    this.#socket = socket
+    this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n\r\n`)
+    socket.on('data', (chunk) => this.#read(chunk))
+  }
+
+  /** Sends the request; resolves when its answer is complete. */
+  ask(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#done = resolve
+      this.#socket.write(this.#request)
+    })
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#missing >= 0) this.#missing -= chunk.length
+    else {
+      this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+      const end = this.#received.indexOf(HEAD_END)
+      if (end === -1) return
+      const length = /\r\ncontent-length: (\d+)/i.exec(this.#received.toString('latin1', 0, end))?.[1]
+      this.#missing = Number(length) - (this.#received.length - end - HEAD_END.length)
+      this.#received = Buffer.alloc(0)
+    }
+    if (this.#missing > 0) return
+    this.#missing = -1
+    const done = this.#done
+    this.#done = undefined
+    done?.()
+  }
+}
+
+/** Opens connections to a port on loopback, some at a time. */
+export async function open(port: number, path: string, count: number): Promise<Connection[]> {
+  const connections: Connection[] = []
+  while (connections.length < count) {
+    const chunk = Math.min(200, count - connections.length)
+    const opened = Array.from({ length: chunk }, async () => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      await new Promise((resolve, reject) => {
+        socket.once('connect', resolve)
+        socket.once('error', reject)
+      })
+      return new Connection(socket, path)
+    })
+    connections.push(...(await Promise.all(opened)))
+  }
+  return connections
+}
+
+/** Asks on every connection until the time is over. @returns how many answers came */
+export async function load(connections: readonly Connection[], runMs: number): Promise<number> {
+  const end = performance.now() + runMs
+  let answers = 0
+  await Promise.all(
+    connections.map(async (connection) => {
+      while (performance.now() < end) {
+        await connection.ask()
+        answers++
+      }
+    }),
+  )
+  return answers
+}
