@@ -2,7 +2,7 @@
  * The accessors of a ReadTx over the tables. Each says what it reads to `see`, and then reads it.
  */
 
-import type { CheckServiceNode, DirEntry, NodeService } from '#codec'
+import type { DirEntry, NodeService } from '#codec'
 import { checkKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
 import type { SortedRows } from './sorted-rows.ts'
@@ -26,12 +26,12 @@ function values<T>(rows: Rows<T>): readonly T[] {
 }
 
 function withNodes(tables: Tables, rows: Rows<NodeService>): readonly ServiceInstance[] {
-  const out: ServiceInstance[] = []
-  for (const row of rows ?? []) {
-    const node = tables.nodes.get(firstPart(row.key))?.value
-    if (node) out.push({ node, service: row.value })
-  }
-  return out
+  return (
+    rows?.map((row) => {
+      const node = tables.nodes.get(firstPart(row.key))?.value
+      return node && { node, service: row.value }
+    }) ?? []
+  )
 }
 
 export function createReads(source: ReadSource): ReadTx {
@@ -46,12 +46,7 @@ export function createReads(source: ReadSource): ReadTx {
       const tables = source.tables()
       const index = options?.connect ? 'connectHealth' : 'health'
       source.see(tables.services.bucketTopic(index, foldCase(name)))
-      const out: CheckServiceNode[] = []
-      for (const row of tables.services.bucket(index, foldCase(name)) ?? []) {
-        const instance = tables.instance(row)
-        if (instance) out.push(instance)
-      }
-      return out
+      return tables.services.bucket(index, foldCase(name))?.map((row) => tables.instance(row)) ?? []
     },
   }
 }

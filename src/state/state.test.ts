@@ -333,10 +333,12 @@ test('a tree and a node beyond one transaction are deleted in several', () =>
     assert.deepEqual(state.read((tx) => [tx.services.all().length, tx.checks.inState('any').length]).value, [0, 0])
   }))
 
-test('a closed state refuses writes and keeps nobody waiting', async () => {
+test('a closed state answers the writes under way, refuses further ones, and keeps nobody waiting', async () => {
   const engine = await openMemory()
   const state = await stateOver(engine)
+  const writes = ['a', 'b', 'a', 'a'].map((key, at) => state.write((tx) => tx.putKv(entry(key, `${at}`))))
   await state.close()
+  assert.equal((await Promise.all(writes)).length, 4)
   await assert.rejects(
     state.write((tx) => tx.putKv(entry('k'))),
     { code: 'STATE_CLOSED' },

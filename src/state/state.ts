@@ -54,7 +54,8 @@ export class State {
   #writes = 0
   /** A write's work is running: the tables hold what it tries out. */
   #trying = false
-  #closed = false
+  #closing: Promise<void> | undefined
+  #onIdle = () => {}
 
   /** Loads the tables. @throws STATE_RECORD_CORRUPT, STATE_SCHEMA_NEWER, and what the engine throws */
   static async open(options: StateOptions): Promise<State> {
@@ -106,7 +107,7 @@ export class State {
    * @throws what the work throws (nothing is written then); STATE_BUSY, STATE_WRITE_CONFLICT, and what the engine throws
    */
   async write<T>(work: (tx: WriteTx) => T): Promise<Written<T>> {
-    if (this.#closed) throw stateError('STATE_CLOSED', {})
+    if (this.#closing) throw stateError('STATE_CLOSED', {})
     if (this.#trying) throw stateError('STATE_NESTED', {})
     if (this.#writes >= MAX_WRITES) {
       this.#metrics.count('hanse.state.busy')
@@ -117,6 +118,7 @@ export class State {
       return await this.#tryUntilDone(work)
     } finally {
       this.#writes--
+      if (this.#writes === 0) this.#onIdle()
     }
   }
 
@@ -191,20 +193,29 @@ export class State {
       return result.revision
     }
     this.#metrics.count('hanse.state.conflict')
-    await this.consistent()
+    await this.#follower.applied(await this.#engine.barrier())
     return undefined
   }
 
   /** Waits until everything that any server answered before this call is applied here; resolves to the index. */
   async consistent(): Promise<number> {
-    if (this.#closed) throw stateError('STATE_CLOSED', {})
+    if (this.#closing) throw stateError('STATE_CLOSED', {})
     await this.#follower.applied(await this.#engine.barrier())
     return this.index
   }
 
-  /** Ends the stream and refuses writes; the engine stays open, it is the caller's. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /** Refuses further writes, answers those under way, ends the stream. The engine stays open: it is the caller's. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#writes > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    }
     this.#follower.close()
   }
 }
