@@ -190,6 +190,8 @@ export interface Gossip {
   receiveWanPacket(bytes: Uint8Array): void
   /** A WAN stream that arrived on the TLS port; it is ended when the exchange is over. */
   acceptWanStream(stream: Duplex): void
+  /** Resolves when the thread has ended: with undefined after shutdown(), else with the reason. Never rejects. */
+  readonly ended: Promise<string | undefined>
   /** Closes sockets and ends the thread. Without leave() before it, others see us fail. */
   shutdown(): Promise<void>
 }

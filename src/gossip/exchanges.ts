@@ -18,7 +18,7 @@ export const MAX_EXCHANGES = 256
 
 export class Exchanges {
   readonly #runtime: CoreRuntime
-  readonly #pending = new Map<number, (result: ExchangeResult) => void>()
+  readonly #pending = new Map<number, { to: Destination; done: (result: ExchangeResult) => void }>()
   #next = 1
 
   constructor(runtime: CoreRuntime) {
@@ -32,14 +32,20 @@ export class Exchanges {
       return
     }
     const exchange = this.#next++
-    this.#pending.set(exchange, done)
     const { name, address, port } = to
-    this.#runtime.emit({ kind: 'exchange', exchange, to: { name, address, port }, bytes, timeoutMs })
+    const destination = { name, address, port }
+    this.#pending.set(exchange, { to: destination, done })
+    this.#runtime.emit({ kind: 'exchange', exchange, to: destination, bytes, timeoutMs })
+  }
+
+  /** Where a pending exchange went. */
+  destination(exchange: number): Destination | undefined {
+    return this.#pending.get(exchange)?.to
   }
 
   close(exchange: number, result: ExchangeResult): void {
-    const done = this.#pending.get(exchange)
+    const pending = this.#pending.get(exchange)
     this.#pending.delete(exchange)
-    done?.(result)
+    pending?.done(result)
   }
 }

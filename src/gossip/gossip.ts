@@ -47,6 +47,8 @@ class ThreadClient {
   #nextId = 1
   #stopped: string | undefined
   #onStopped: () => void = () => {}
+  #stopping = false
+  readonly #ended = Promise.withResolvers<string | undefined>()
 
   constructor(options: GossipOptions) {
     this.#options = options
@@ -85,6 +87,7 @@ class ThreadClient {
       wan,
       receiveWanPacket: (bytes) => this.#post({ kind: 'wanPacket', bytes: ownBytes(bytes) }),
       acceptWanStream: (stream: Duplex) => this.#streams.accept(stream),
+      ended: this.#ended.promise,
       shutdown: () => this.#shutdown(),
     }
   }
@@ -155,7 +158,11 @@ class ThreadClient {
   }
 
   async #shutdown(): Promise<void> {
-    if (this.#stopped !== undefined) return
+    if (this.#stopping || this.#stopped !== undefined) {
+      await this.#ended.promise
+      return
+    }
+    this.#stopping = true
     const stopped = new Promise<void>((resolve) => {
       this.#onStopped = resolve
       this.#worker.once('exit', () => resolve())
@@ -168,6 +175,7 @@ class ThreadClient {
 
   #fail(reason: string): void {
     this.#stopped ??= reason
+    this.#ended.resolve(this.#stopping ? undefined : reason)
     this.#streams.closeAll()
     for (const { reject } of this.#pending.values()) reject(gossipError('GOSSIP_STOPPED', { reason }))
     this.#pending.clear()

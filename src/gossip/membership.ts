@@ -73,7 +73,7 @@ export class Membership {
     if (!node) return
     const moved = node.address !== claim.address || node.port !== claim.port
     if (moved && !this.#mayMove(node)) {
-      runtime.log('error', 'conflicting address for node', { node: node.name, address: claim.address })
+      runtime.log('debug', 'conflicting address for node', { node: node.name, address: claim.address })
       delegate.conflict(node, claim)
       return
     }

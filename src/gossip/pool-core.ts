@@ -39,6 +39,7 @@ export class PoolCore {
   readonly #runtime: CoreRuntime
   readonly #serf: Serf
   readonly #options: PoolCoreOptions
+  readonly #leaveWaiters: (() => void)[] = []
   readonly #recorded = { clock: 0, 'event-clock': 0, 'query-clock': 0 }
 
   /** @throws HanseError GOSSIP_TAGS_TOO_LONG */
@@ -110,10 +111,10 @@ export class PoolCore {
         this.#tolerant('', () => swim.exchanges.close(input.exchange, { message: input.message }))
         return
       case 'failed': {
-        this.#reportProblem(input.problem, '')
         const { error, problem } = input
+        const to = swim.exchanges.destination(input.exchange)
+        this.#reportProblem(problem, to && formatHostPort(to.address, to.port), to?.name)
         swim.exchanges.close(input.exchange, { error, problem })
-        return
       }
     }
   }
@@ -124,7 +125,8 @@ export class PoolCore {
       try {
         this.#serf.swim.receive(openPacket(bytes, layers), from)
       } catch (thrown) {
-        this.#reportProblem(packetProblem(bytes, layers, thrown), formatHostPort(from.address, from.port))
+        const address = from.address === '' ? undefined : formatHostPort(from.address, from.port)
+        this.#reportProblem(packetProblem(bytes, layers, thrown), address)
         throw thrown
       }
     })
@@ -141,26 +143,29 @@ export class PoolCore {
     }
   }
 
-  #reportProblem(kind: StreamProblem | undefined, address: string): void {
-    if (kind !== undefined) this.#serf.mismatches.report({ kind, address, detail: PROBLEM_TEXT[kind] })
+  #reportProblem(kind: StreamProblem | undefined, address: string | undefined, node?: string): void {
+    if (kind === undefined) return
+    this.#serf.mismatches.report({ kind, node: node || undefined, address, detail: PROBLEM_TEXT[kind] })
   }
 
   // Requests.
 
   /** Push/pulls with each address in turn. */
   join(targets: readonly Destination[], ignoreOld: boolean, done: (result: JoinResult) => void): void {
+    if (this.#serf.state !== 'alive') {
+      done({ joined: 0, errors: ['this node has left the pool'] })
+      return
+    }
     const errors: string[] = []
     let joined = 0
     const next = (index: number) => {
       const target = targets[index]
       if (!target) {
-        this.#serf.ignoreOldEvents = false
         if (joined > 0) this.#serf.members.broadcastJoin()
         done({ joined, errors })
         return
       }
-      this.#serf.ignoreOldEvents = ignoreOld
-      this.#serf.swim.pushPull.exchange(target, true, (error) => {
+      this.#serf.swim.pushPull.exchange(target, { join: true, ignoreOldEvents: ignoreOld }, (error) => {
         if (error === undefined) joined++
         else errors.push(`Failed to join ${formatHostPort(target.address, target.port)}: ${error}`)
         next(index + 1)
@@ -171,22 +176,29 @@ export class PoolCore {
 
   leave(done: () => void): void {
     const serf = this.#serf
-    if (serf.state !== 'alive') {
+    if (serf.state === 'left') {
       done()
       return
     }
-    const { timing } = this.#options
+    this.#leaveWaiters.push(done)
+    if (serf.state === 'alive') this.#beginLeave()
+  }
+
+  /** First the intent, so that others know it is no failure; then SWIM's own message; then time for both to spread. */
+  #beginLeave(): void {
+    const serf = this.#serf
+    const { timing, name } = this.#options
     const alone = serf.members.count('alive') <= 1
     serf.state = 'leaving'
     this.#runtime.emit({ kind: 'record', line: LEAVE_LINE })
     const finish = () => {
       serf.state = 'left'
-      done()
+      for (const waiting of this.#leaveWaiters.splice(0)) waiting()
     }
     const afterIntent = this.#once(timing.leaveBroadcastMs, () => {
       serf.swim.leave(alone ? finish : () => this.#runtime.after(timing.leavePropagateDelayMs, finish))
     })
-    serf.members.broadcastLeave(this.#options.name, false, afterIntent)
+    serf.members.broadcastLeave(name, false, afterIntent)
     if (alone) afterIntent()
   }
 
@@ -279,7 +291,7 @@ export class PoolCore {
     const member = this.#serf.members.get(failed[this.#runtime.random.int(failed.length)] ?? '')
     if (!member) return
     const { name, address, port } = member
-    this.#serf.swim.pushPull.exchange({ name, address, port }, true, (error) => {
+    this.#serf.swim.pushPull.exchange({ name, address, port }, { join: true }, (error) => {
       this.#runtime.log('debug', 'tried to reconnect', { node: name, error })
     })
   }

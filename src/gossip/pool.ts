@@ -137,7 +137,11 @@ export class Pool {
 
   async #exchange({ exchange, to, bytes, timeoutMs }: Effect & { kind: 'exchange' }): Promise<void> {
     const route = this.#route(to)
-    if (route.kind === 'none') return this.step({ kind: 'failed', exchange, error: route.reason })
+    if (route.kind === 'none' || (route.kind === 'direct' && to.address === '')) {
+      const error = route.kind === 'none' ? route.reason : 'no address is known'
+      this.step({ kind: 'failed', exchange, error })
+      return
+    }
     const { carrier, transport, clock } = this.#modules
     const direct = route.kind === 'direct' || carrier === undefined
     const stream = direct ? transport.dial(to.address, to.port) : carrier.dial(route.node, route.datacenter)

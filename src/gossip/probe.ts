@@ -186,7 +186,7 @@ export class Prober {
   answerPing(ping: Ping, from: Destination): void {
     const { name, delegate, runtime } = this.#context
     if (ping.Node !== '' && ping.Node !== name) {
-      runtime.log('warn', 'got ping for unexpected node', { node: ping.Node, from: from.address })
+      runtime.log('debug', 'got ping for unexpected node', { node: ping.Node, from: from.address })
       return
     }
     const ack = encodeMessage(MESSAGE.ackResp, AckResp, { SeqNo: ping.SeqNo, Payload: delegate.ackPayload() })

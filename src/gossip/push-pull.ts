@@ -11,6 +11,12 @@ import { encodeErr, encodePushPull, type PushPull, type StreamMessage, sealStrea
 import type { SwimContext } from './swim-context.ts'
 import { pushPullScale } from './timing.ts'
 
+export interface ExchangeOptions {
+  readonly join: boolean
+  /** Do not replay events from before. */
+  readonly ignoreOldEvents?: boolean
+}
+
 export class PushPuller {
   readonly #context: SwimContext
   readonly #membership: Membership
@@ -29,7 +35,8 @@ export class PushPuller {
       () => timing.pushPullIntervalMs * pushPullScale(nodes.size),
       () => {
         const [node] = nodes.pick(1, (candidate) => candidate.name !== name && candidate.state === 'alive')
-        if (node && !this.#membership.leaving) this.exchange(node, false, (error) => this.#logFailure(node, error))
+        if (node && !this.#membership.leaving)
+          this.exchange(node, { join: false }, (error) => this.#logFailure(node, error))
       },
     )
   }
@@ -39,10 +46,11 @@ export class PushPuller {
   }
 
   /** @param done - gets the reason when it failed or was refused */
-  exchange(to: Destination, join: boolean, done: (error: string | undefined) => void): void {
+  exchange(to: Destination, options: ExchangeOptions, done: (error: string | undefined) => void): void {
     const { timing } = this.#context
+    const { join, ignoreOldEvents = false } = options
     this.#exchanges.open(to, this.#ourState(join, 'initiator'), timing.tcpTimeoutMs, ({ message, error }) => {
-      if (message?.kind === 'pushPull') done(this.#merge(message.state))
+      if (message?.kind === 'pushPull') done(this.#merge(message.state, ignoreOldEvents))
       else if (message?.kind === 'err') done(message.error)
       else done(error ?? 'unexpected answer')
     })
@@ -55,8 +63,8 @@ export class PushPuller {
     switch (message.kind) {
       case 'pushPull': {
         reply(this.#ourState(message.state.join, 'responder'))
-        const refused = this.#merge(message.state)
-        if (refused !== undefined) runtime.log('warn', 'refused a push/pull', { from, reason: refused })
+        const refused = this.#merge(message.state, false)
+        if (refused !== undefined) runtime.log('debug', 'refused a push/pull', { from, reason: refused })
         return
       }
       case 'ping': {
@@ -87,17 +95,17 @@ export class PushPuller {
   #ourState(join: boolean, side: 'initiator' | 'responder'): Buffer {
     const { layers, runtime, delegate } = this.#context
     const nodes = this.#membership.states()
-    const state = encodePushPull({ join, nodes, userState: delegate.localState(join) })
+    const state = encodePushPull({ join, nodes, userState: delegate.localState() })
     return sealStream(state, layers, runtime.random, side)
   }
 
   /** @returns why nothing was merged */
-  #merge(state: PushPull): string | undefined {
+  #merge(state: PushPull, ignoreOldEvents: boolean): string | undefined {
     const { delegate } = this.#context
     const refused = this.#versionConflict(state.nodes) ?? (state.join ? delegate.refuseMerge(state.nodes) : undefined)
     if (refused !== undefined) return refused
     this.#membership.mergeStates(state.nodes)
-    if (state.userState.length > 0) delegate.mergeState(state.userState, state.join)
+    if (state.userState.length > 0) delegate.mergeState(state.userState, ignoreOldEvents)
     return undefined
   }
 

@@ -59,8 +59,6 @@ export class Serf implements SwimDelegate {
   readonly mismatches: Mismatches
   state: SerfState = 'alive'
   tags: Readonly<Record<string, string>> = {}
-  /** While a join runs that does not want old events. */
-  ignoreOldEvents = false
   readonly #options: SerfOptions
   readonly #runtime: CoreRuntime
   #ackPayload: Buffer | undefined
@@ -223,7 +221,7 @@ export class Serf implements SwimDelegate {
     })
   }
 
-  mergeState(bytes: Buffer, join: boolean): void {
+  mergeState(bytes: Buffer, ignoreOldEvents: boolean): void {
     if (bytes[0] !== SERF_MESSAGE.pushPull) return
     const state = decode(SerfPushPull, bytes.subarray(1))
     const { clock, eventClock, queryClock } = this.context
@@ -234,7 +232,7 @@ export class Serf implements SwimDelegate {
     const times = state.StatusLTimes ?? {}
     for (const Node of left) this.members.leaveIntent({ LTime: (times[Node] ?? 0) + 1, Node, Prune: false })
     for (const [Node, LTime] of Object.entries(times)) if (!left.has(Node)) this.members.joinIntent({ LTime, Node })
-    if (join && this.ignoreOldEvents) this.events.minTime = Math.max(this.events.minTime, state.EventLTime)
+    if (ignoreOldEvents) this.events.minTime = Math.max(this.events.minTime, state.EventLTime)
     this.events.replay(state.Events ?? [])
   }
 

@@ -32,8 +32,9 @@ export interface SwimDelegate {
   userMessage(bytes: Buffer): void
   /** Messages to piggyback, without their leading type byte. */
   takeBroadcasts(overheadBytes: number, budgetBytes: number, maxMessages: number): Buffer[]
-  localState(join: boolean): Buffer
-  mergeState(bytes: Buffer, join: boolean): void
+  localState(): Buffer
+  /** @param ignoreOldEvents - what happened before is not replayed */
+  mergeState(bytes: Buffer, ignoreOldEvents: boolean): void
   ackPayload(): Buffer
   pingDone(node: NodeRecord, rttMs: number, payload: Buffer): void
   /** Whether a node can be pinged by a stream when datagrams do not get through. */

@@ -35,6 +35,8 @@ class GossipThread {
   readonly #pools = new Map<PoolName, Pool>()
   readonly #carried = new Map<number, CarriedStream>()
   readonly #counts = new Map<string, number>()
+  /** Keyring files are written one after the other. */
+  #saving: Promise<void> = Promise.resolve()
   /** Checks in a row in which a namesake was there. */
   #namesakes = new Map<string, number>()
   // Even numbers are streams that we dial, odd ones those that the main thread accepted.
@@ -107,7 +109,8 @@ class GossipThread {
           post: (message) => this.#post(message),
           count: (metric, by) => this.#counts.set(metric, (this.#counts.get(metric) ?? 0) + by),
           saveKeyring: (keys) => {
-            if (keyringPath !== undefined) void saveKeyring(keyringPath, keys).catch(onError)
+            if (keyringPath === undefined) return
+            this.#saving = this.#saving.then(() => saveKeyring(keyringPath, keys)).catch(onError)
           },
         },
       )
@@ -217,6 +220,7 @@ class GossipThread {
   async #stopPools(): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()))
     for (const stream of this.#carried.values()) stream.destroy()
+    await this.#saving
   }
 
   async #shutdown(): Promise<void> {

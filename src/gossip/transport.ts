@@ -4,7 +4,7 @@
  * A datagram that cannot be sent is lost, as any datagram may be. Streams are handed over as they come.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
-import { connect, createServer, isIPv6, type Server, type Socket } from 'node:net'
+import { connect, createServer, isIPv4, isIPv6, type Server, type Socket } from 'node:net'
 import { codeOf, formatHostPort, messageOf } from '#base'
 import { gossipError } from './errors.ts'
 
@@ -12,6 +12,7 @@ import { gossipError } from './errors.ts'
 const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
 /** Tries to find a port that is free for both protocols, when any may be taken. */
 const MAX_PORT_TRIES = 20
+const V4_MAPPED = '::ffff:'
 
 export interface TransportHandlers {
   datagram(bytes: Buffer, address: string, port: number): void
@@ -37,7 +38,7 @@ export class Transport {
     this.port = udp.address().port
     // ECONNREFUSED of an earlier send surfaces here; the probe that missed its answer notices.
     udp.on('error', () => {})
-    udp.on('message', (bytes, from) => handlers.datagram(bytes, from.address, from.port))
+    udp.on('message', (bytes, from) => handlers.datagram(bytes, withoutMapping(from.address), from.port))
     tcp.on('error', () => {})
     tcp.on('connection', (socket) => {
       this.#keep(socket)
@@ -92,6 +93,11 @@ export class Transport {
   }
 }
 
+/** An IPv4 peer as a socket for both families shows it, without the prefix. */
+function withoutMapping(address: string): string {
+  return address.startsWith(V4_MAPPED) ? address.slice(V4_MAPPED.length) : address
+}
+
 function portOf(server: Server): number {
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
@@ -115,7 +121,10 @@ function bindUdp({ bindAddress }: TransportOptions, port: number): Promise<UdpSo
       type,
       recvBufferSize: RECEIVE_BUFFER_BYTES,
       // Addresses here are IP addresses already: no look-up, no wait.
-      lookup: (host, _options, callback) => callback(null, host, type === 'udp6' ? 6 : 4),
+      lookup: (host, _options, callback) => {
+        const mapped = type === 'udp6' && isIPv4(host) ? `${V4_MAPPED}${host}` : host
+        callback(null, mapped, type === 'udp6' ? 6 : 4)
+      },
     })
     socket.once('error', (error) => {
       socket.close()
