@@ -8,6 +8,9 @@ import { apiError } from '../errors.ts'
 /** Consul's default for `limits.http_max_conns_per_client`. */
 export const DEFAULT_MAX_CONNECTIONS_PER_CLIENT = 200
 
+/** How long a refused client may leave its side open. */
+const REFUSED_LINGER_MS = 1000
+
 const REFUSAL_TEXT = `${apiError('TOO_MANY_CONNECTIONS', {}).message}\n`
 const REFUSAL =
   'HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n' +
@@ -31,6 +34,7 @@ export class ConnectionLimit {
     if (this.#limit > 0 && open >= this.#limit) {
       this.#metrics.count('hanse.http.connections_refused')
       socket.on('error', () => {})
+      socket.setTimeout(REFUSED_LINGER_MS, () => socket.destroy())
       socket.end(REFUSAL)
       return false
     }

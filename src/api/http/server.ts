@@ -99,6 +99,7 @@ export class HttpServer {
     server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
     server.on(address.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connections.admit(socket))
     await listening(server, address)
+    server.on('error', (error) => this.#options.log.error('HTTP server failed', { error: messageOf(error) }))
     const bound = server.address()
     const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
     const listener: Listener = {
