@@ -26,7 +26,7 @@ export const MAX_SERVERS_TRIED = 3
 export type ProbeRequest = ForwardRequest & { readonly probe?: boolean }
 
 export interface RouterModules {
-  readonly wan: GossipPool | undefined
+  readonly wan: Pick<GossipPool, 'members' | 'coordinate' | 'coordinateOf'> | undefined
   readonly pool: RpcConnectionPool
   readonly dialer: RemoteDialer
   readonly locator: GatewayLocator
