@@ -26,6 +26,11 @@ export const gossipError = errorTable({
     message: ({ path, reason }: { path: string; reason: string }) => `Read gossip keyring "${path}": ${reason}`,
     hint: () => 'the file is a JSON array of base64 keys, the primary key first; repair it or remove it',
   },
+  GOSSIP_DATA_DIR: {
+    status: 500,
+    message: ({ path, reason }: { path: string; reason: string }) => `Keep gossip files in "${path}": ${reason}`,
+    hint: () => 'give the user of this process write access, or choose another data_dir',
+  },
   GOSSIP_BIND: {
     status: 500,
     message: ({ pool, address, reason }: { pool: string; address: string; reason: string }) =>

@@ -263,6 +263,7 @@ test(
     const dataDir = await folder()
     const b = await start('b', { dataDir, keyrings: { lan: [KEY] } })
     await stop(b)
+    await assert.rejects(start('b', { dataDir: join(dataDir, 'serf', 'local.keyring') }), code('GOSSIP_DATA_DIR'))
     await writeFile(join(dataDir, 'serf', 'local.keyring'), '["abc"]')
     await assert.rejects(start('b', { dataDir }), code('GOSSIP_KEYRING_FILE'))
   },
@@ -388,6 +389,26 @@ test('WAN: a member that is no server is refused, a second server of our name is
   await one.wan.join([addressOf(impostor.wan)])
   assert.equal(await names, 'datacenter-name')
   await Promise.all([stop(one), stop(agent), stop(impostor)])
+})
+
+test('a main thread that is busy for seconds misses no probe: nobody is suspected for it', limit, async () => {
+  const [a, b] = await Promise.all([start('a'), start('b')])
+  const seen: string[] = []
+  for (const pool of [a.lan, b.lan]) pool.on((got) => seen.push(got.type))
+  await a.lan.join([addressOf(b.lan)])
+  await until(() => a.lan.coordinateOf('b') !== undefined && b.lan.coordinateOf('a') !== undefined)
+  const busy = new Int32Array(new SharedArrayBuffer(4))
+  Atomics.wait(busy, 0, 0, 20 * (timing.probeIntervalMs ?? 0))
+  const stats = await Promise.all([a.lan.stats(), b.lan.stats()])
+  assert.ok(!seen.includes('member-failed'))
+  assert.deepEqual(
+    stats.map((all) => [all['failed'], all['health_score']]),
+    [
+      ['0', '0'],
+      ['0', '0'],
+    ],
+  )
+  await Promise.all([stop(a), stop(b)])
 })
 
 test('requests after shutdown() are refused, and shutdown() may be called twice', limit, async () => {

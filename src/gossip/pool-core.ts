@@ -6,13 +6,14 @@
  *
  * Source: gossip wire notes §8, §11.
  */
-import { codeOf, formatHostPort, HanseError, messageOf, type Random } from '#base'
+import { formatHostPort, HanseError, messageOf, type Random } from '#base'
 import type { JoinResult, KeyringResult, Member, QueryOptions } from './api.ts'
 import type { Coordinate } from './coordinates.ts'
 import type { Destination, Effect, Input } from './effects.ts'
+import { PROBLEM_TEXT, packetProblem } from './encryption-problem.ts'
 import { gossipError } from './errors.ts'
 import { encodeKeyRequest, type KeyOperation, summarizeKeyAnswers } from './key-queries.ts'
-import { looksPlain, openPacket, type PacketLayers } from './packet.ts'
+import { openPacket } from './packet.ts'
 import type { QueryOutcome } from './queries.ts'
 import { CoreRuntime } from './runtime.ts'
 import { Serf, type SerfOptions } from './serf.ts'
@@ -24,12 +25,6 @@ import type { StreamProblem } from './stream.ts'
 const CLOCK_RECORD_INTERVAL_MS = 500
 const QUEUE_CHECK_INTERVAL_MS = 30_000
 const MIN_QUEUE_DEPTH = 4096
-
-const PROBLEM_TEXT: Readonly<Record<StreamProblem, string>> = {
-  'encryption-key': 'Gossip is encrypted with another key',
-  'encryption-missing-here': 'Gossip is encrypted there and not here',
-  'encryption-missing-there': 'Gossip is encrypted here and not there',
-}
 
 export interface PoolCoreOptions extends SerfOptions {
   readonly tags: Readonly<Record<string, string>>
@@ -318,14 +313,4 @@ function metaOf(tags: Readonly<Record<string, string>>): Buffer {
   const meta = encodeTags(tags)
   if (meta.length <= MAX_META_BYTES) return meta
   throw gossipError('GOSSIP_TAGS_TOO_LONG', { bytes: meta.length, limit: MAX_META_BYTES })
-}
-
-/** What an unreadable datagram says about encryption on both sides; undefined: nothing. */
-function packetProblem(bytes: Buffer, layers: PacketLayers, thrown: unknown): StreamProblem | undefined {
-  if (layers.keyring) {
-    if (looksPlain(bytes)) return 'encryption-missing-there'
-    return codeOf(thrown) === 'GOSSIP_UNDECRYPTABLE' ? 'encryption-key' : undefined
-  }
-  const encryptedLook = bytes.length >= 29 && (bytes[0] === 0 || bytes[0] === 1) && !looksPlain(bytes)
-  return encryptedLook ? 'encryption-missing-here' : undefined
 }

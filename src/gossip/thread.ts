@@ -3,10 +3,11 @@
  */
 import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { formatHostPort, messageOf, systemClock, systemRandom } from '#base'
+import { formatHostPort, HanseError, messageOf, systemClock, systemRandom } from '#base'
 import { advertiseAddress } from './advertise.ts'
 import type { PoolName, PoolOptions } from './api.ts'
 import { CarriedStream } from './carried-stream.ts'
+import { gossipError } from './errors.ts'
 import { loadKeyring, saveKeyring } from './keyring-file.ts'
 import { foreignNamesakes } from './namesakes.ts'
 import { Pool } from './pool.ts'
@@ -63,17 +64,12 @@ class GossipThread {
   }
 
   async #openPool(name: PoolName, localName: string, options: PoolOptions): Promise<PoolFacts> {
-    const { datacenter, nodeId, dataDir, keyrings, rejoinAfterLeave } = this.#options
+    const { datacenter, nodeId, dataDir } = this.#options
     const file = (ending: string) =>
       dataDir && join(dataDir, 'serf', `${name === 'lan' ? 'local' : 'remote'}.${ending}`)
     const keyringPath = file('keyring')
-    const keyring = await loadKeyring(keyringPath, keyrings[name])
-    const snapshotPath = file('snapshot')
     const onError = (thrown: unknown) => this.#log(name, 'cannot write gossip files', thrown)
-    const snapshot =
-      snapshotPath === undefined
-        ? undefined
-        : await SnapshotFile.open(snapshotPath, { rejoinAfterLeave }, { clock: systemClock, onError })
+    const { keyring, snapshot } = await this.#openFiles(name, keyringPath, file('snapshot'), onError)
     const earlier = new Map(snapshot?.state.alive)
     earlier.delete(localName)
     const { bindAddress, bindPort } = options
@@ -124,6 +120,24 @@ class GossipThread {
     return { localName, bindAddress, port: transport.port, encrypted: keyring !== undefined }
   }
 
+  async #openFiles(
+    name: PoolName,
+    keyringPath: string | undefined,
+    snapshotPath: string | undefined,
+    onError: (thrown: unknown) => void,
+  ) {
+    const { keyrings, rejoinAfterLeave, dataDir = '' } = this.#options
+    try {
+      const keyring = await loadKeyring(keyringPath, keyrings[name])
+      const modules = { clock: systemClock, onError }
+      const snapshot = snapshotPath && (await SnapshotFile.open(snapshotPath, { rejoinAfterLeave }, modules))
+      return { keyring, snapshot: snapshot || undefined }
+    } catch (thrown) {
+      if (thrown instanceof HanseError) throw thrown
+      throw gossipError('GOSSIP_DATA_DIR', { path: dataDir, reason: messageOf(thrown) }, thrown)
+    }
+  }
+
   #carrier() {
     return {
       sendPacket: (node: string, datacenter: string, bytes: Buffer) =>
@@ -160,7 +174,8 @@ class GossipThread {
         return
       }
       case 'streamOpen':
-        return void this.#pools.get('wan')?.accept(this.#openCarried(message.stream), 'mesh gateway')
+        this.#acceptCarried(message.stream)
+        return
       case 'streamData':
         this.#carried.get(message.stream)?.receive(message.bytes)
         return
@@ -176,6 +191,13 @@ class GossipThread {
       case 'shutdown':
         return void this.#shutdown()
     }
+  }
+
+  #acceptCarried(stream: number): void {
+    const duplex = this.#openCarried(stream)
+    const wan = this.#pools.get('wan')
+    if (wan) void wan.accept(duplex, 'mesh gateway')
+    else duplex.destroy()
   }
 
   async #request({ id, pool, request }: ToThread & { kind: 'request' }): Promise<void> {

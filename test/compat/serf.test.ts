@@ -136,7 +136,7 @@ test('a key rotation begun by us reaches serf', async () => {
   assert.match(again.messages['alpha'] ?? '', /primary key is not allowed/)
 })
 
-test('a killed serf agent is found failed by us and by serf, and comes back', async () => {
+test('a killed serf agent is found failed by us and by serf; pruned, it is forgotten by both', async () => {
   const gamma = await SerfAgent.start('gamma', { tags: agentTags('id-of-gamma'), key: FIRST_KEY })
   try {
     await gamma.run('join', `127.0.0.1:${server.lan.port}`)
@@ -205,5 +205,23 @@ test('a serf agent of another datacenter is refused by name', async () => {
     assert.equal(status(server, 'stranger'), undefined)
   } finally {
     await stranger.stop()
+  }
+})
+
+test('without encryption it is the same pool: members and events both ways', async () => {
+  const open = await hanse('open')
+  const seen = collect(open)
+  const plain = await SerfAgent.start('plain', { tags: agentTags('id-of-plain') })
+  try {
+    assert.deepEqual(await open.lan.join([`127.0.0.1:${plain.port}`]), { joined: 1, errors: [] })
+    await until('both alive at the agent', async () => (await plain.statusOf('open')) === 'alive')
+    await plain.run('event', '-coalesce=false', 'hello', 'there')
+    await until('the event here', () => seen.some((event) => event.type === 'user' && event.name === 'hello'))
+    const keys = await open.lan.keys.list()
+    assert.equal(keys.error, '0/2 nodes reported success')
+    assert.equal(keys.messages['plain'], keys.messages['open'])
+  } finally {
+    await plain.stop()
+    await open.shutdown()
   }
 })
