@@ -2,10 +2,11 @@
  * The HTTP server over real sockets: blocking reads, wakes of many, restrictions, limits, broken input.
  */
 import assert from 'node:assert/strict'
+import { request as secureRequest } from 'node:https'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { Metrics, seededRandom, silentLogger, systemClock } from '#base'
-import { NodeService, RegisterRequest } from '#codec'
+import { createCertificate, createCertificateAuthority, NodeService, RegisterRequest } from '#codec'
 import { catalog } from '#endpoints'
 import { ask, emptyAgent, type TwoDatacenters, twoDatacenters } from '../fixture.ts'
 import { httpApi } from '../http-api.ts'
@@ -116,6 +117,36 @@ test('a body beyond the limit is 413 also when its length was not announced', as
     })
   })
   assert.match(answer, /^HTTP\/1\.1 413 /)
+})
+
+test('HTTPS serves the same routes, and with a required client certificate only to who has one', async () => {
+  const ca = createCertificateAuthority()
+  const issued = createCertificate({
+    ca,
+    commonName: 'server.dc1.consul',
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+  })
+  const base = { clock: systemClock, random: seededRandom(1), log: silentLogger, metrics: new Metrics() }
+  const server = httpApi({ ...base, endpoints: federation.dc1.endpoints, agent: emptyAgent() })
+  servers.push(server)
+  const identity = { cert: issued.certPem, key: issued.keyPem, ca: ca.certPem }
+  const tls = { ...identity, requestCert: true, rejectUnauthorized: true }
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0, tls })
+  const get = (options: object) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const out = secureRequest(
+        { host: '127.0.0.1', port, path: '/v1/status/leader', agent: false, ...options },
+        (reply) => {
+          reply.resume()
+          reply.once('end', () => resolve(reply.statusCode))
+        },
+      )
+      out.once('error', reject)
+      out.end()
+    })
+  assert.equal(await get(identity), 200)
+  await assert.rejects(get({ ca: ca.certPem }))
 })
 
 test('a token is no part of a plan that is kept: the same question with and without one is answered', async () => {
