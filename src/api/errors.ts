@@ -37,6 +37,12 @@ export const apiError = errorTable({
     message: () => 'Your IP is issuing too many concurrent connections, please rate limit your calls',
     hint: () => 'Raise "limits.http_max_conns_per_client"',
   },
+  TOO_MANY_WAITING: {
+    status: 429,
+    message: ({ limit }: { limit: number }) =>
+      `Cannot wait for a change: ${limit} requests wait already and that is the limit`,
+    hint: () => 'Ask again without "index", or use another server',
+  },
   INVALID_DEFINITION: { status: 400, message: ({ text }: { text: string }) => text },
   SCRIPTS_DISABLED: {
     status: 500,

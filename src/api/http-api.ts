@@ -27,7 +27,7 @@ export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes'> {
 /** Puts the routes together; `listen()` on what it gives opens ports. */
 export function httpApi(options: HttpApiOptions): HttpServer {
   const { endpoints, random, clock, agent } = options
-  const ports = { endpoints, random, clock, agentNode: agent.nodeName }
+  const ports = { endpoints, random, clock, agentNode: agent.nodeName, parked: { count: 0 } }
   return new HttpServer({
     ...options,
     routes: [

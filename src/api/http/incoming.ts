@@ -56,11 +56,15 @@ export class RequestCaller {
     return this.#controller.signal
   }
 
+  onGone(callback: () => void): void {
+    this.#response.once('close', () => {
+      if (!this.#response.writableFinished) callback()
+    })
+  }
+
   #watch(): AbortController {
     const controller = new AbortController()
-    this.#response.once('close', () => {
-      if (!this.#response.writableFinished) controller.abort()
-    })
+    this.onGone(() => controller.abort())
     return controller
   }
 }

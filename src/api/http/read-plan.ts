@@ -4,7 +4,7 @@
  * As long as nothing that the answer read has changed, serving it again is one check and the same bytes. Blocking reads
  * wait on the shared answer. What cannot be shared (another datacenter, a consistent read) is called each time.
  */
-import type { Random } from '#base'
+import type { Clock, Random } from '#base'
 import type { QueryMeta, QueryOptions } from '#codec'
 import type { Endpoints, LiveAnswer, ReadOperation } from '#endpoints'
 import {
@@ -17,6 +17,7 @@ import {
   type HeaderList,
 } from './answer.ts'
 import { jsonBytes } from './json-bytes.ts'
+import { type ParkedCount, ParkedReads, type Waiting } from './parked-reads.ts'
 
 type ReadArgs = QueryOptions & { readonly Datacenter: string }
 
@@ -41,11 +42,15 @@ export interface ReadTraits {
 /** What a plan is served with. */
 export interface PlanPorts {
   readonly endpoints: Endpoints
+  readonly clock: Clock
   readonly random: Random
+  /** Counts all who wait. */
+  readonly parked: ParkedCount
 }
 
-/** Who waits: gives a signal that ends with the caller, made only when needed. */
-export interface Caller {
+/** Who asks. */
+export interface Caller extends Waiting {
+  /** Ends with the caller; made only when needed. */
   readonly signal: AbortSignal
 }
 
@@ -96,6 +101,7 @@ class Plan<A, R> implements ReadPlan {
   readonly #consistency: HeaderList
   readonly #minIndex: number
   readonly #cached: boolean
+  readonly #parked: ParkedReads<R & QueryMeta>
   #prepared: Prepared<R & QueryMeta> | undefined
 
   constructor(options: ReadPlanOptions<A, R>) {
@@ -105,6 +111,7 @@ class Plan<A, R> implements ReadPlan {
     this.#consistency = options.showsConsistency ? ['X-Consul-Effective-Consistency', level] : []
     this.#minIndex = args.MinQueryIndex
     this.#cached = args.UseCache
+    this.#parked = new ParkedReads({ ...options.ports, minIndex: args.MinQueryIndex })
   }
 
   get heldBytes(): number {
@@ -138,7 +145,9 @@ class Plan<A, R> implements ReadPlan {
 
   async #wait(live: LiveAnswer<R & QueryMeta>, gzip: boolean, caller: Caller): Promise<Answer> {
     try {
-      const next = await live.next(this.#minIndex, { timeoutMs: this.#waitMs(), signal: caller.signal })
+      const { endpoints } = this.#options.ports
+      const changed = await this.#parked.wait(live, this.#waitMs(), caller)
+      const next = changed ?? endpoints.live(this.#options.operation, this.#options.args) ?? live
       const held = this.#prepared
       return this.#answer(held?.live === next ? held : this.#prepare(next), gzip, false)
     } catch (thrown) {

@@ -1,7 +1,6 @@
 /**
  * The common form of read routes: parameters → arguments → a plan.
  */
-import type { Clock } from '#base'
 import type { QueryMeta, QueryOptions } from '#codec'
 import type { ReadOperation } from '#endpoints'
 import { apiError } from '../errors.ts'
@@ -11,7 +10,6 @@ import type { PlanRequest, ReadHandler } from '../http/route.ts'
 
 /** What routes are made with. */
 export interface RoutePorts extends PlanPorts {
-  readonly clock: Clock
   /** The node that `?near=_agent` means. */
   readonly agentNode: string
 }
