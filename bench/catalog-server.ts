@@ -229,4 +229,5 @@ async function main(): Promise<void> {
   })
 }
 
-await main()
+// Only as a child process: whoever imports this file wants its types.
+if (process.send !== undefined) await main()
