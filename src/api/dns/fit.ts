@@ -2,15 +2,8 @@
  * A resolution → a message that fits: shuffled, limited in number, and cut to the transport's size. Pure but for chance.
  */
 import type { Random } from '#base'
-import {
-  type DnsRecord,
-  MAX_MESSAGE_BYTES,
-  PLAIN_UDP_BYTES,
-  type Question,
-  type Reply,
-  TYPE,
-  writeReply,
-} from './message.ts'
+import { type DnsRecord, MAX_MESSAGE_BYTES, PLAIN_UDP_BYTES, type Question, type Reply, TYPE } from './message.ts'
+import { writeReply } from './message-writer.ts'
 import type { Resolution, Unit } from './resolution.ts'
 import type { DnsSettings } from './settings.ts'
 

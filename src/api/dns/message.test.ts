@@ -7,7 +7,8 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { HanseError, seededRandom } from '#base'
 import { lookupOf } from './lookup.ts'
-import { CLASS_IN, type DnsRecord, RCODE, readQuestion, TYPE, txtData, wireName, writeReply } from './message.ts'
+import { CLASS_IN, type DnsRecord, RCODE, readQuestion, TYPE, wireName } from './message.ts'
+import { txtData, writeReply } from './message-writer.ts'
 import { addressRecord } from './resolution.ts'
 
 const oracle: {

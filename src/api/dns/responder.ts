@@ -6,15 +6,8 @@ import type { Endpoints } from '#endpoints'
 import { AnswerCache, MAX_KEY_BYTES } from './answer-cache.ts'
 import { fit, type Transport } from './fit.ts'
 import { lookupOf } from './lookup.ts'
-import {
-  CLASS_IN,
-  HEADER_BYTES,
-  MAX_QUERY_BYTES,
-  type Question,
-  RCODE,
-  readQuestion,
-  writeFormatError,
-} from './message.ts'
+import { CLASS_IN, HEADER_BYTES, MAX_QUERY_BYTES, type Question, RCODE, readQuestion } from './message.ts'
+import { writeFormatError } from './message-writer.ts'
 import { Recursor } from './recursor.ts'
 import { type Resolution, resolution } from './resolution.ts'
 import { Resolver } from './resolver.ts'

@@ -6,11 +6,13 @@ import { createSocket, type Socket } from 'node:dgram'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import { Metrics, seededRandom, silentLogger, systemClock } from '#base'
+import { ManualClock, Metrics, seededRandom, silentLogger, systemClock } from '#base'
 import { NodeService, RegisterRequest } from '#codec'
 import { catalog } from '#endpoints'
 import { type TwoDatacenters, twoDatacenters } from '../fixture.ts'
+import { Responder } from './responder.ts'
 import { DnsServer } from './server.ts'
+import { DEFAULT_DNS_SETTINGS } from './settings.ts'
 
 const oracle: {
   encode(packet: object): Buffer
@@ -76,6 +78,18 @@ test('DnsServer says SERVFAIL for a datacenter that does not answer, NXDOMAIN fo
   federation.fail('dc2', 'unreachable')
   assert.equal((await askName('web.service.dc2.consul')).rcode, 'SERVFAIL')
   assert.equal((await askName('web.service.dc9.consul')).rcode, 'NXDOMAIN')
+})
+
+test('a datacenter that never answers gets 4 s, then SERVFAIL', async () => {
+  const clock = new ManualClock()
+  const base = { clock, random: seededRandom(5), log: silentLogger, metrics: new Metrics() }
+  const responder = new Responder({ ...base, endpoints: federation.dc1.endpoints }, DEFAULT_DNS_SETTINGS)
+  federation.fail('dc2', 'hang')
+  const answer = responder.respond(query('web.service.dc2.consul', 'A'), 'udp')
+  assert.ok(answer instanceof Promise)
+  await new Promise(setImmediate)
+  clock.advance(4000)
+  assert.equal(oracle.decode(await answer).rcode, 'SERVFAIL')
 })
 
 test('DnsServer answers a broken message with FORMERR and counts it, and drops what is no question', async () => {

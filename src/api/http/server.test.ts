@@ -149,6 +149,13 @@ test('HTTPS serves the same routes, and with a required client certificate only 
   await assert.rejects(get({ ca: ca.certPem }))
 })
 
+test('a name that cannot stand in a header is answered like any other', async () => {
+  const port = await serve()
+  const { status, body } = await ask(port, 'GET', '/v1/agent/health/service/id/%E5%90%8D?format=text')
+  assert.equal(status, 404)
+  assert.equal(body.toString(), 'ServiceId 名 not found')
+})
+
 test('a token is no part of a plan that is kept: the same question with and without one is answered', async () => {
   const port = await serve()
   const headers = { 'X-Consul-Token': 'e95b599e-166e-7d80-08ad-aee76e7ddf19' }

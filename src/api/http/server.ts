@@ -6,10 +6,11 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { BlockList, type Socket } from 'node:net'
+import type { BlockList, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type Clock, codeOf, formatHostPort, HanseError, type Logger, type Metrics, messageOf } from '#base'
 import { apiError } from '../errors.ts'
+import { isWriter, networksOf } from './allowed-networks.ts'
 import { type Answer, API_HEADERS, errorAnswer, type HeaderList, NO_BODY, TEXT_TYPE } from './answer.ts'
 import { ConnectionLimit, DEFAULT_MAX_CONNECTIONS_PER_CLIENT } from './connections.ts'
 import { headerFlags, Incoming, RequestCaller, refuseEnterprise } from './incoming.ts'
@@ -254,25 +255,16 @@ export class HttpServer {
 
   #write(answer: Answer, response: ServerResponse): void {
     answer.wire ??= [...answer.headers, ...this.#extraHeaders, 'Content-Length', String(answer.body.length)]
-    response.writeHead(answer.status, answer.wire)
+    try {
+      response.writeHead(answer.status, answer.wire)
+    } catch (thrown) {
+      // A header that node:http refuses; the connection is of no use any more, the server is.
+      this.#options.log.error('an answer could not be written', { error: messageOf(thrown) })
+      response.destroy()
+      return
+    }
     response.end(answer.body)
   }
-}
-
-function networksOf(networks: readonly string[]): BlockList | undefined {
-  if (networks.length === 0) return undefined
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = address.includes(':') ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
-  }
-  return list
-}
-
-function isWriter(writers: BlockList, request: IncomingMessage): boolean {
-  const address = request.socket.remoteAddress ?? ''
-  return writers.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
 }
 
 function redirect(location: string): Answer {

@@ -16,6 +16,7 @@ import type { AgentPort, CheckStatus } from '../agent-port.ts'
 import { checkCheckDefinition, checkServiceDefinition } from '../definition-checks.ts'
 import { apiError } from '../errors.ts'
 import { type Answer, API_HEADERS, EMPTY_ANSWER, jsonAnswer } from '../http/answer.ts'
+import { headerText } from '../http/header-text.ts'
 import { jsonBytes } from '../http/json-bytes.ts'
 import { type ApiRequest, decodeBody, isSet, MAX_JSON_BODY_BYTES, parseBool } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
@@ -181,7 +182,7 @@ function healthJson(agent: AgentPort, service: NodeService, checks: readonly Hea
 function healthAnswer(request: ApiRequest, status: number, reason: string, json: unknown): Answer {
   const text = request.query.get('format') === 'text'
   const type = text ? 'text/plain' : 'application/json'
-  const headers = [...API_HEADERS, 'Content-Type', type, 'X-Consul-Reason', reason]
+  const headers = [...API_HEADERS, 'Content-Type', type, 'X-Consul-Reason', headerText(reason)]
   return { status, headers, body: text ? Buffer.from(reason) : jsonBytes(json, request.pretty) }
 }
 
