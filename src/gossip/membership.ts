@@ -72,16 +72,17 @@ export class Membership {
     const node = known ?? this.#addUnknown(claim)
     if (!node) return
     const moved = node.address !== claim.address || node.port !== claim.port
-    if (moved && !this.#mayMove(node)) {
+    const free = moved && this.#mayMove(node)
+    if (moved && !free && !delegate.sameNode(node, claim)) {
       runtime.log('debug', 'conflicting address for node', { node: node.name, address: claim.address })
       delegate.conflict(node, claim)
       return
     }
-    if (!aboutUs && !moved && claim.incarnation <= node.incarnation) return
+    if (!aboutUs && !free && claim.incarnation <= node.incarnation) return
     if (aboutUs && claim.incarnation < node.incarnation) return
     this.#clearSuspicion(node)
     if (aboutUs && !ours) {
-      const same = claim.meta.equals(node.meta) && claim.versions.equals(node.versions)
+      const same = !moved && claim.meta.equals(node.meta) && claim.versions.equals(node.versions)
       if (claim.incarnation !== node.incarnation || !same) this.#refute(node, claim.incarnation)
       return
     }
@@ -91,7 +92,8 @@ export class Membership {
   #becomeAlive(node: NodeRecord, claim: NodeClaim): void {
     const { delegate } = this.#context
     const wasGone = isGone(node)
-    const metaChanged = !node.meta.equals(claim.meta)
+    const moved = node.address !== claim.address || node.port !== claim.port
+    const changed = moved || !node.meta.equals(claim.meta)
     node.address = claim.address
     node.port = claim.port
     node.meta = claim.meta
@@ -100,7 +102,7 @@ export class Membership {
     this.#broadcastAlive(node)
     this.#setState(node, 'alive')
     if (wasGone) delegate.joined(node)
-    else if (metaChanged) delegate.updated(node)
+    else if (changed) delegate.updated(node)
   }
 
   #addUnknown(claim: NodeClaim): NodeRecord | undefined {

@@ -205,6 +205,31 @@ test('a name at another address is a conflict while its node lives, and may move
   assert.equal(core.members().find(({ name }) => name === 'a')?.address, '10.0.1.2')
 })
 
+test('a node that was restarted at another address is taken in at once, by its node ID and a higher incarnation', () => {
+  const core = agent()
+  const address = () => core.members().find(({ name }) => name === 'a')?.address
+  receive(core, aliveMessage('a', '10.0.1.1', 5), 0)
+  assert.deepEqual(eventTypes(receive(core, aliveMessage('a', '10.0.1.2', 1), 10)), [])
+  assert.equal(address(), '10.0.1.1', 'its first words are older than what is known')
+  assert.deepEqual(eventTypes(receive(core, aliveMessage('a', '10.0.1.2', 6), 20)), ['member-update'])
+  assert.equal(address(), '10.0.1.2')
+})
+
+test('after a restart at another address we refute what is told of the old one; a copy of us is reported', () => {
+  const core = agent()
+  const kinds: string[] = []
+  for (const claim of [1, 2, 3]) {
+    const effects = receive(core, aliveMessage('me', '10.0.0.99', claim * 10), claim * 100)
+    for (const event of events(effects)) if (event.type === 'mismatch') kinds.push(event.kind)
+    const own = ofType(run(core, claim * 100 + 90), MESSAGE.alive).map(({ body }) => decode(Alive, body))
+    if (own.length > 0) assert.ok(own.every((alive) => alive.Addr?.at(-1) === 1))
+    assert.deepEqual(kinds, claim < 3 ? [] : ['node-id'])
+  }
+  receive(core, aliveMessage('you', '10.0.0.2'), 400)
+  const told = ofType(run(core, 2_000), MESSAGE.alive).map(({ body }) => decode(Alive, body))
+  assert.equal(told.find((alive) => alive.Node === 'me')?.Incarnation, 21)
+})
+
 test('who claims our name again and again with another node ID is reported; our own past is not', () => {
   const core = agent()
   const foreign = encodeTags({ ...tagsOf('me'), id: 'foreign' })

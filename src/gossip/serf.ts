@@ -147,12 +147,19 @@ export class Serf implements SwimDelegate {
     if (this.mismatches.claimOnOurName()) this.#reportName(node)
   }
 
-  conflict(existing: NodeRecord, claim: NodeClaim): void {
-    const node = checkedNode(claim.name, claim.address, claim.port, claim.meta)
-    const ids = [decodeTags(existing.meta)['id'], node.tags['id']]
-    // The same node at a new address is no conflict of names: it is taken in when its old address is dead.
-    if (ids[0] !== undefined && ids[0] === ids[1]) return
-    this.#reportName(node)
+  /**
+   * The node ID tells a node that was restarted elsewhere from a stranger. Peers of other makes wait until the old address
+   * is dead for 30 s; we need not. Two that go on claiming our name are strangers all the same (a copied data directory).
+   */
+  sameNode(existing: NodeRecord, claim: NodeClaim): boolean {
+    const id = decodeTags(existing.meta)['id']
+    if (id === undefined || id === '' || decodeTags(claim.meta)['id'] !== id) return false
+    if (claim.name !== this.context.name || claim.incarnation < existing.incarnation) return true
+    return !this.mismatches.claimOnOurName()
+  }
+
+  conflict(_existing: NodeRecord, claim: NodeClaim): void {
+    this.#reportName(checkedNode(claim.name, claim.address, claim.port, claim.meta))
   }
 
   #reportName(node: CheckedNode): void {

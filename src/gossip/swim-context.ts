@@ -24,6 +24,8 @@ export interface SwimDelegate {
   refuseAlive(claim: NodeClaim): string | undefined
   /** A reason to refuse a whole push/pull; undefined accepts it. */
   refuseMerge(nodes: readonly PushNodeState[]): string | undefined
+  /** Whether a claim from another address is the node itself, restarted there, and not a stranger with its name. */
+  sameNode(existing: NodeRecord, claim: NodeClaim): boolean
   /** Another address claims the name of a node that is alive. */
   conflict(existing: NodeRecord, claim: NodeClaim): void
   joined(node: NodeRecord): void

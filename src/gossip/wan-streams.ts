@@ -82,7 +82,9 @@ export class WanStreams {
     else if (message.kind === 'streamEnd') duplex.end()
     else {
       this.#streams.delete(message.stream)
-      duplex.destroy()
+      // An answer that was ended is still on its way out.
+      if (duplex.writableEnded && !duplex.writableFinished) duplex.once('finish', () => duplex.destroy())
+      else duplex.destroy()
     }
   }
 
