@@ -3,6 +3,13 @@
  *
  * Machines differ and are shared; a ratio to something bare and well known can still be compared tomorrow.
  */
+
+/** What is to be reached: a ratio to the yardstick, or a value in the question's unit. */
+export type Goal =
+  | { readonly ratioAtMost: number }
+  | { readonly valueAtMost: number }
+  | { readonly valueAtLeast: number }
+
 export interface BenchResult {
   /** What was asked, for a reader who has not seen the code. */
   readonly question: string
@@ -12,9 +19,30 @@ export interface BenchResult {
   readonly yardstick: number
   /** `value / yardstick`; whether more is better follows from the unit. */
   readonly ratio: number
+  readonly goal?: Goal
 }
 
-export function benchResult(question: string, unit: string, value: number, yardstick: number): BenchResult {
+export function benchResult(
+  question: string,
+  unit: string,
+  value: number,
+  yardstick: number,
+  goal?: Goal,
+): BenchResult {
   const rounded = (number: number) => Number(number.toPrecision(4))
-  return { question, unit, value: rounded(value), yardstick: rounded(yardstick), ratio: rounded(value / yardstick) }
+  return {
+    question,
+    unit,
+    value: rounded(value),
+    yardstick: rounded(yardstick),
+    ratio: rounded(value / yardstick),
+    ...(goal && { goal }),
+  }
+}
+
+/** Undefined where there is no goal. */
+export function isReached({ value, ratio, goal }: BenchResult): boolean | undefined {
+  if (goal === undefined) return undefined
+  if ('ratioAtMost' in goal) return ratio <= goal.ratioAtMost
+  return 'valueAtMost' in goal ? value <= goal.valueAtMost : value >= goal.valueAtLeast
 }
