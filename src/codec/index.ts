@@ -14,7 +14,9 @@ export { type GoJsonOptions, goJson, goJsonError, goString, parseGoJson, parseJs
 export type { JsonObject, JsonValue } from './go-json-reader.ts'
 export { parseHcl } from './hcl.ts'
 export { compressLzw, decompressLzw } from './lzw.ts'
-export { MAX_DEPTH, MsgpackReader, type MsgpackValue, MsgpackWriter, writeValue } from './msgpack.ts'
+export { MAX_DEPTH, MsgpackReader } from './msgpack-reader.ts'
+export { type MsgpackValue, writeValue } from './msgpack-value.ts'
+export { MsgpackWriter } from './msgpack-writer.ts'
 export {
   any,
   bool,
@@ -51,6 +53,8 @@ export {
 } from './schema.ts'
 export * from './shapes/agent.ts'
 export * from './shapes/catalog.ts'
+export * from './shapes/catalog-replies.ts'
+export * from './shapes/catalog-requests.ts'
 export * from './shapes/check-definition.ts'
 export * from './shapes/common.ts'
 export * from './shapes/coordinate.ts'

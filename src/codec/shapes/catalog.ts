@@ -1,6 +1,7 @@
 /**
- * Nodes, services, checks, and the catalog's and health's requests and replies.
+ * What the catalog holds: nodes, services with their proxies, checks, and instances of services.
  */
+
 import {
   any,
   bool,
@@ -16,7 +17,7 @@ import {
   withJson,
 } from '../schema.ts'
 import { HealthCheckDefinition } from './check-definition.ts'
-import { QuerySource, queryMeta, queryOptions, raftIndex } from './common.ts'
+import { raftIndex } from './common.ts'
 
 export const Locality = struct('Locality', { Region: string, Zone: string })
 
@@ -188,160 +189,3 @@ export const NodeServices = struct('NodeServices', { Node: pointer(Node), Servic
 export type NodeServices = ReturnType<typeof NodeServices.of>
 export const NodeServiceList = struct('NodeServiceList', { Node: pointer(Node), Services: list(NodeService) })
 export type NodeServiceList = ReturnType<typeof NodeServiceList.of>
-
-export const NodeSpecificRequest = struct('NodeSpecificRequest', {
-  Datacenter: string,
-  Node: string,
-  PeerName: string,
-  MergeCentralConfig: bool,
-  ...queryOptions,
-})
-export type NodeSpecificRequest = ReturnType<typeof NodeSpecificRequest.of>
-
-export const ServiceSpecificRequest = struct('ServiceSpecificRequest', {
-  Datacenter: string,
-  NodeMetaFilters: map(string),
-  ServiceName: string,
-  PeerName: string,
-  SamenessGroup: string,
-  ServiceKind: string,
-  ServiceTag: string,
-  ServiceTags: list(string),
-  ServiceAddress: string,
-  TagFilter: bool,
-  HealthFilterType: int,
-  Source: QuerySource,
-  Connect: bool,
-  Ingress: bool,
-  MergeCentralConfig: bool,
-  ...queryOptions,
-})
-export type ServiceSpecificRequest = ReturnType<typeof ServiceSpecificRequest.of>
-
-export const ChecksInStateRequest = struct('ChecksInStateRequest', {
-  Datacenter: string,
-  NodeMetaFilters: map(string),
-  State: string,
-  PeerName: string,
-  Source: QuerySource,
-  ...queryOptions,
-})
-export type ChecksInStateRequest = ReturnType<typeof ChecksInStateRequest.of>
-
-export const ServiceDumpRequest = struct('ServiceDumpRequest', {
-  Datacenter: string,
-  ServiceKind: string,
-  UseServiceKind: bool,
-  NodesOnly: bool,
-  Source: QuerySource,
-  PeerName: string,
-  ...queryOptions,
-})
-export type ServiceDumpRequest = ReturnType<typeof ServiceDumpRequest.of>
-
-export const RegisterRequest = struct('RegisterRequest', {
-  Datacenter: string,
-  ID: string,
-  Node: string,
-  Address: string,
-  TaggedAddresses: map(string),
-  NodeMeta: map(string),
-  Service: pointer(NodeService),
-  Check: pointer(HealthCheck),
-  Checks: list(HealthCheck),
-  Locality: pointer(Locality),
-  SkipNodeUpdate: bool,
-  PeerName: string,
-  Token: wireOnly(string),
-  ...raftIndex,
-})
-export type RegisterRequest = ReturnType<typeof RegisterRequest.of>
-
-export const DeregisterRequest = struct('DeregisterRequest', {
-  Datacenter: string,
-  Node: string,
-  ServiceID: string,
-  CheckID: string,
-  PeerName: string,
-  Token: wireOnly(string),
-})
-export type DeregisterRequest = ReturnType<typeof DeregisterRequest.of>
-
-export const DatacentersRequest = struct('DatacentersRequest', { ...queryOptions })
-export type DatacentersRequest = ReturnType<typeof DatacentersRequest.of>
-
-export const IndexedNodes = struct('IndexedNodes', { Nodes: list(Node), ...queryMeta })
-export type IndexedNodes = ReturnType<typeof IndexedNodes.of>
-export const IndexedServices = struct('IndexedServices', { Services: map(list(string)), ...queryMeta })
-export type IndexedServices = ReturnType<typeof IndexedServices.of>
-export const ServiceName = struct('ServiceName', { Name: string })
-export const IndexedServiceList = struct('IndexedServiceList', { Services: list(ServiceName), ...queryMeta })
-export type IndexedServiceList = ReturnType<typeof IndexedServiceList.of>
-export const IndexedServiceNodes = struct('IndexedServiceNodes', { ServiceNodes: list(ServiceNode), ...queryMeta })
-export type IndexedServiceNodes = ReturnType<typeof IndexedServiceNodes.of>
-export const IndexedNodeServices = struct('IndexedNodeServices', { NodeServices: pointer(NodeServices), ...queryMeta })
-export type IndexedNodeServices = ReturnType<typeof IndexedNodeServices.of>
-export const IndexedNodeServiceList = struct('IndexedNodeServiceList', { NodeServices: NodeServiceList, ...queryMeta })
-export type IndexedNodeServiceList = ReturnType<typeof IndexedNodeServiceList.of>
-export const IndexedHealthChecks = struct('IndexedHealthChecks', { HealthChecks: list(HealthCheck), ...queryMeta })
-export type IndexedHealthChecks = ReturnType<typeof IndexedHealthChecks.of>
-export const IndexedCheckServiceNodes = struct('IndexedCheckServiceNodes', {
-  Nodes: list(CheckServiceNode),
-  ...queryMeta,
-})
-export type IndexedCheckServiceNodes = ReturnType<typeof IndexedCheckServiceNodes.of>
-
-/** A link from a gateway to a service; empty until gateways other than mesh gateways are served. */
-export const GatewayService = struct('GatewayService', {
-  Gateway: ServiceName,
-  Service: ServiceName,
-  GatewayKind: string,
-  ...raftIndex,
-})
-export const IndexedNodesWithGateways = struct('IndexedNodesWithGateways', {
-  Nodes: list(CheckServiceNode),
-  ImportedNodes: list(CheckServiceNode),
-  Gateways: list(GatewayService),
-  ...queryMeta,
-})
-export type IndexedNodesWithGateways = ReturnType<typeof IndexedNodesWithGateways.of>
-export const IndexedGatewayServices = struct('IndexedGatewayServices', { Services: list(GatewayService), ...queryMeta })
-export type IndexedGatewayServices = ReturnType<typeof IndexedGatewayServices.of>
-
-/** A node with all that runs on it, for the UI and for dumps. */
-export const NodeInfo = struct('NodeInfo', {
-  ID: string,
-  Node: string,
-  Partition: jsonOmitEmpty(string),
-  PeerName: jsonOmitEmpty(string),
-  Address: string,
-  TaggedAddresses: map(string),
-  Meta: map(string),
-  Services: list(NodeService),
-  Checks: list(HealthCheck),
-})
-export type NodeInfo = ReturnType<typeof NodeInfo.of>
-export const IndexedNodeDump = struct('IndexedNodeDump', {
-  Dump: list(NodeInfo),
-  ImportedDump: list(NodeInfo),
-  ...queryMeta,
-})
-export type IndexedNodeDump = ReturnType<typeof IndexedNodeDump.of>
-
-/** How many of something are healthy; `Name` is empty where all nodes are meant. */
-export const HealthSummary = struct('HealthSummary', {
-  Name: jsonOmitEmpty(string),
-  Total: int,
-  Passing: int,
-  Warning: int,
-  Critical: int,
-})
-export type HealthSummary = ReturnType<typeof HealthSummary.of>
-
-/** The health of the whole catalog in numbers. */
-export const CatalogSummary = struct('CatalogSummary', {
-  Nodes: list(HealthSummary),
-  Services: list(HealthSummary),
-  Checks: list(HealthSummary),
-})
-export type CatalogSummary = ReturnType<typeof CatalogSummary.of>

@@ -1,171 +1,16 @@
 /**
- * The old msgpack dialect of memberlist, Serf and the server RPC.
+ * Reads the old msgpack dialect, as leniently as its peers do: see each method. Never believes a length before the bytes
+ * are there.
  *
- * It differs from today's msgpack in what it writes: strings and byte strings alike are raw (a0.., da, db), never str8
- * (d9) or bin (c4..c6); the peers drop packets that hold those. Readers are more lenient than writers: see each method.
- * Values are typed by the schema that reads them (schema.ts), not by guessing.
- *
- * Source: gossip wire notes §1, RPC wire notes §4.
+ * Source: gossip wire notes §1.
  */
 import { codecError } from './errors.ts'
+import type { MsgpackValue } from './msgpack-value.ts'
 
 /** Deepest nesting that a reader follows. */
 export const MAX_DEPTH = 64
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
-
-/** A growing buffer that is written front to back. */
-export class MsgpackWriter {
-  #buffer: Buffer
-  #length = 0
-
-  constructor(initialBytes = 256) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes)
-  }
-
-  /** The bytes written so far, as a view; write no more afterwards. */
-  finish(): Buffer {
-    return this.#buffer.subarray(0, this.#length)
-  }
-
-  #reserve(bytes: number): number {
-    const at = this.#length
-    const need = at + bytes
-    if (need > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(need, this.#buffer.length * 2))
-      this.#buffer.copy(grown, 0, 0, at)
-      this.#buffer = grown
-    }
-    this.#length = need
-    return at
-  }
-
-  #byte(value: number): void {
-    const at = this.#reserve(1)
-    this.#buffer[at] = value
-  }
-
-  nil(): void {
-    this.#byte(0xc0)
-  }
-
-  bool(value: boolean): void {
-    this.#byte(value ? 0xc3 : 0xc2)
-  }
-
-  /** An integer in its shortest form; a bigint for the values above 2^53 (`Hash`). */
-  int(value: number | bigint): void {
-    if (typeof value === 'bigint') {
-      if (value >= -MAX_SAFE && value <= MAX_SAFE) this.int(Number(value))
-      else {
-        const at = this.#reserve(9)
-        this.#buffer[at] = value < 0n ? 0xd3 : 0xcf
-        if (value < 0n) this.#buffer.writeBigInt64BE(value, at + 1)
-        else this.#buffer.writeBigUInt64BE(value, at + 1)
-      }
-      return
-    }
-    if (value >= 0) {
-      if (value < 0x80) this.#byte(value)
-      else if (value < 0x100) {
-        const at = this.#reserve(2)
-        this.#buffer[at] = 0xcc
-        this.#buffer[at + 1] = value
-      } else if (value < 0x1_0000) {
-        const at = this.#reserve(3)
-        this.#buffer[at] = 0xcd
-        this.#buffer.writeUInt16BE(value, at + 1)
-      } else if (value < 0x1_0000_0000) {
-        const at = this.#reserve(5)
-        this.#buffer[at] = 0xce
-        this.#buffer.writeUInt32BE(value, at + 1)
-      } else {
-        const at = this.#reserve(9)
-        this.#buffer[at] = 0xcf
-        this.#buffer.writeBigUInt64BE(BigInt(value), at + 1)
-      }
-    } else if (value >= -32) this.#byte(0x100 + value)
-    else if (value >= -0x80) {
-      const at = this.#reserve(2)
-      this.#buffer[at] = 0xd0
-      this.#buffer.writeInt8(value, at + 1)
-    } else if (value >= -0x8000) {
-      const at = this.#reserve(3)
-      this.#buffer[at] = 0xd1
-      this.#buffer.writeInt16BE(value, at + 1)
-    } else if (value >= -0x8000_0000) {
-      const at = this.#reserve(5)
-      this.#buffer[at] = 0xd2
-      this.#buffer.writeInt32BE(value, at + 1)
-    } else {
-      const at = this.#reserve(9)
-      this.#buffer[at] = 0xd3
-      this.#buffer.writeBigInt64BE(BigInt(value), at + 1)
-    }
-  }
-
-  float(value: number): void {
-    const at = this.#reserve(9)
-    this.#buffer[at] = 0xcb
-    this.#buffer.writeDoubleBE(value, at + 1)
-  }
-
-  string(value: string): void {
-    const bytes = Buffer.byteLength(value)
-    this.#rawHeader(bytes)
-    const at = this.#reserve(bytes)
-    this.#buffer.write(value, at)
-  }
-
-  raw(value: Uint8Array): void {
-    this.#rawHeader(value.length)
-    this.append(value)
-  }
-
-  /** Bytes that are msgpack already, as they are. */
-  append(encoded: Uint8Array): void {
-    const at = this.#reserve(encoded.length)
-    this.#buffer.set(encoded, at)
-  }
-
-  #rawHeader(length: number): void {
-    if (length < 32) this.#byte(0xa0 | length)
-    else this.#longHeader(0xda, length)
-  }
-
-  #longHeader(code16: number, length: number): void {
-    if (length < 0x1_0000) {
-      const at = this.#reserve(3)
-      this.#buffer[at] = code16
-      this.#buffer.writeUInt16BE(length, at + 1)
-    } else {
-      const at = this.#reserve(5)
-      this.#buffer[at] = code16 + 1
-      this.#buffer.writeUInt32BE(length, at + 1)
-    }
-  }
-
-  arrayHeader(length: number): void {
-    if (length < 16) this.#byte(0x90 | length)
-    else this.#longHeader(0xdc, length)
-  }
-
-  mapHeader(length: number): void {
-    if (length < 16) this.#byte(0x80 | length)
-    else this.#longHeader(0xde, length)
-  }
-}
-
-/** What a value without a schema decodes to: raw strings become text, as the peer's untyped decoding does. */
-export type MsgpackValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | readonly MsgpackValue[]
-  | { readonly [key: string]: MsgpackValue }
 
 /** Reads values one after the other; every method throws a HanseError with a MSGPACK_ code on bad bytes. */
 export class MsgpackReader {
@@ -393,31 +238,4 @@ const SCALAR_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8]
 
 function narrow(value: bigint): number | bigint {
   return value >= -MAX_SAFE && value <= MAX_SAFE ? Number(value) : value
-}
-
-/** Writes a value without a schema, map keys sorted as we always write them. Numbers that are no integers are floats. */
-export function writeValue(writer: MsgpackWriter, value: MsgpackValue): void {
-  if (value === null) writer.nil()
-  else if (typeof value === 'boolean') writer.bool(value)
-  else if (typeof value === 'bigint') writer.int(value)
-  else if (typeof value === 'number') {
-    if (Number.isInteger(value)) writer.int(value)
-    else writer.float(value)
-  } else if (typeof value === 'string') writer.string(value)
-  else if (value instanceof Uint8Array) writer.raw(value)
-  else if (isArray(value)) {
-    writer.arrayHeader(value.length)
-    for (const item of value) writeValue(writer, item)
-  } else {
-    const keys = Object.keys(value).sort()
-    writer.mapHeader(keys.length)
-    for (const key of keys) {
-      writer.string(key)
-      writeValue(writer, value[key] ?? null)
-    }
-  }
-}
-
-function isArray(value: MsgpackValue): value is readonly MsgpackValue[] {
-  return Array.isArray(value)
 }
