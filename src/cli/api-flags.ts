@@ -1,7 +1,8 @@
 /**
  * Flags and environment that every command that talks to an agent has, and the client made of them.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { messageOf } from '#base'
 import { HttpClient } from '#client'
 import type { CommandContext, FlagSpecs, Flags } from './command.ts'
@@ -44,6 +45,22 @@ export function readTextFile(path: string): string {
   }
 }
 
+/** All certificates of a directory, as one text. @throws FILE_UNREADABLE */
+function readCaDirectory(path: string): string {
+  let names: string[]
+  try {
+    names = readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .map((entry) => entry.name)
+  } catch (error) {
+    throw cliError('FILE_UNREADABLE', { path, reason: messageOf(error) }, error)
+  }
+  return names
+    .sort()
+    .map((name) => readTextFile(join(path, name)))
+    .join('\n')
+}
+
 /** The client of the agent that flags and environment name. @throws FILE_UNREADABLE, ADDRESS_INVALID */
 export function apiClient({ flags, env }: { readonly flags: Flags; readonly env: CommandContext['env'] }): HttpClient {
   const pick = (flag: string, variable: string) => flags.string(flag) ?? (env[variable] || undefined)
@@ -54,7 +71,8 @@ export function apiClient({ flags, env }: { readonly flags: Flags; readonly env:
   const address = pick('http-addr', 'CONSUL_HTTP_ADDR') ?? DEFAULT_HTTP_ADDRESS
   const secure = /^(1|t|true)$/i.test(env.CONSUL_HTTP_SSL ?? '') && !address.includes('://')
   const token = file('token-file', 'CONSUL_HTTP_TOKEN_FILE')?.trim() ?? pick('token', 'CONSUL_HTTP_TOKEN')
-  const caPem = file('ca-file', 'CONSUL_CACERT')
+  const caPath = pick('ca-path', 'CONSUL_CAPATH')
+  const caPem = file('ca-file', 'CONSUL_CACERT') ?? (caPath === undefined ? undefined : readCaDirectory(caPath))
   const certPem = file('client-cert', 'CONSUL_CLIENT_CERT')
   const keyPem = file('client-key', 'CONSUL_CLIENT_KEY')
   const serverName = pick('tls-server-name', 'CONSUL_TLS_SERVER_NAME')

@@ -49,6 +49,24 @@ export class Flags {
   list(name: string): readonly string[] {
     return this.#values.get(name) ?? []
   }
+
+  /** Values of a list flag that are `key=value`, in order. @throws FLAG_VALUE for one without "=" or key */
+  pairs(name: string): readonly (readonly [key: string, value: string])[] {
+    return this.list(name).map((text) => {
+      const equals = text.indexOf('=')
+      if (equals < 1) throw cliError('FLAG_VALUE', { flag: name, value: text, wanted: 'key=value' })
+      return [text.slice(0, equals), text.slice(equals + 1)]
+    })
+  }
+
+  /** One of the given words, or the first of them. @throws FLAG_VALUE */
+  choice<const T extends string>(name: string, words: readonly [T, ...T[]]): T {
+    const text = this.string(name)
+    if (text === undefined) return words[0]
+    const word = words.find((each) => each === text)
+    if (word === undefined) throw cliError('FLAG_VALUE', { flag: name, value: text, wanted: words.join(' or ') })
+    return word
+  }
 }
 
 /** Where a command reads and writes, and what surrounds it. */
@@ -82,6 +100,10 @@ export interface Command {
   readonly flags: FlagSpecs
   /** Flags are left to the command: it gets all words as args. */
   readonly rawArgs?: boolean
+  /** Least and most words after the flags; none when missing. */
+  readonly args?: readonly [least: number, most: number]
+  /** Exit statuses beside 0 (done) and 1 (failed), and what they say. */
+  readonly exits?: Readonly<Record<number, string>>
   /** @returns the exit status */
   run(context: CommandContext): Promise<number>
 }
@@ -125,11 +147,22 @@ export function parseFlags(words: readonly string[], specs: FlagSpecs): { flags:
 
 const boolText = (value: string): string => (/^(true|1|t)$/i.test(value) ? 'true' : 'false')
 
+/** @throws ARGUMENT_COUNT when there are fewer or more words than the command takes */
+export function checkArgs(command: Command, args: readonly string[]): void {
+  const [least, most] = command.args ?? [0, 0]
+  if (args.length >= least && args.length <= most) return
+  const wanted = most === Number.POSITIVE_INFINITY ? `${least} or more` : least === most ? least : `${least} to ${most}`
+  const usage = `hanse ${command.name} [options]${command.usage ? ` ${command.usage}` : ''}`
+  throw cliError('ARGUMENT_COUNT', { name: command.name, wanted: String(wanted), given: args.length, usage })
+}
+
 /** The known word with the fewest edits, if that is near enough to be a slip. */
 export function nearest(word: string, known: readonly string[]): string {
   let best = ''
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
+  // A slip leaves most of the word as it was.
+  let bestDistance = Math.min(Math.max(2, Math.floor(word.length / 3)) + 1, word.length)
   for (const candidate of known) {
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
     const distance = editDistance(word, candidate)
     if (distance < bestDistance) {
       best = candidate

@@ -23,6 +23,12 @@ export const cliError = errorTable({
     message: ({ flag, value, wanted }: { flag: string; value: string; wanted: string }) =>
       `Read flag "-${flag}": ${value === '' ? `${wanted} is missing` : `"${value}" is not ${wanted}`}`,
   },
+  ARGUMENT_COUNT: {
+    status: 400,
+    message: ({ name, wanted, given }: { name: string; wanted: string; given: number; usage: string }) =>
+      `Run "${name}": ${given} arguments are given: it takes ${wanted === '0' ? 'none' : wanted}`,
+    hint: ({ usage }: { name: string; wanted: string; given: number; usage: string }) => usage,
+  },
   ARGUMENTS: {
     status: 400,
     message: ({ message }: { message: string }) => message,
@@ -34,5 +40,26 @@ export const cliError = errorTable({
   FILE_UNWRITABLE: {
     status: 400,
     message: ({ path, reason }: { path: string; reason: string }) => `Write "${path}": ${reason}`,
+  },
+  FILE_EXISTS: {
+    status: 400,
+    message: ({ path }: { path: string }) => `${path} already exists.`,
+    hint: () => 'it is not overwritten: move it away first, or work in another directory',
+  },
+  CA_UNREADABLE: {
+    status: 400,
+    message: ({ path, reason }: { path: string; reason: string }) => `Read CA "${path}": ${reason}`,
+    hint: () => 'make a CA with `hanse tls ca create`, or name its files with -ca and -key',
+  },
+  INPUT_TOO_LARGE: {
+    status: 400,
+    message: ({ source, limitBytes }: { source: string; limitBytes: number }) =>
+      `Read "${source}": it is larger than ${limitBytes} bytes`,
+  },
+  /** `doing` is the frame that Consul's users know ("Error listing services"); the hint is that of the reason. */
+  REQUEST_FAILED: {
+    status: 500,
+    message: ({ doing, reason }: { doing: string; reason: string; hint: string }) => `${doing}: ${reason}`,
+    hint: ({ hint }: { doing: string; reason: string; hint: string }) => hint,
   },
 })

@@ -20,5 +20,7 @@ export function commandHelp(command: Command): string {
     .map(([name, spec]) => [`  -${name}${spec.kind === 'bool' ? '' : `=<${spec.value ?? 'value'}>`}`, spec.help])
   const usage = `Usage: hanse ${command.name}${rows.length > 0 ? ' [options]' : ''}${command.usage ? ` ${command.usage}` : ''}`
   const about = command.help ?? `${command.summary}.`
-  return `${usage}\n\n${about}\n${rows.length > 0 ? `\nOptions:\n${columns(rows, 4)}\n` : ''}`
+  const exits = Object.entries(command.exits ?? {}).map(([status, says]) => `  ${status}: ${says}`)
+  const statuses = exits.length > 0 ? `\nExit status beside 0 and 1:\n${exits.join('\n')}\n` : ''
+  return `${usage}\n\n${about}\n${rows.length > 0 ? `\nOptions:\n${columns(rows, 4)}\n` : ''}${statuses}`
 }

@@ -5,10 +5,14 @@
  */
 import { enableCompileCache } from 'node:module'
 import { HanseError, messageOf } from '#base'
-import { type Command, type CommandIo, nearest, parseFlags } from './command.ts'
+import { type Command, type CommandIo, checkArgs, nearest, parseFlags } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { cliError } from './errors.ts'
 import { commandHelp, overview } from './help.ts'
+
+/** Exit statuses that no command chooses: a word that is no command, as shells say it; and a signal. */
+const STATUS_UNKNOWN = 127
+const STATUS_INTERRUPTED = 130
 
 /** The command of the longest name that the words begin with. */
 function find(words: readonly string[]): { name: string; rest: readonly string[] } | undefined {
@@ -26,27 +30,42 @@ async function dispatch(words: readonly string[], io: CommandIo): Promise<number
     const asked = words.slice(1).filter((word) => !word.startsWith('-'))
     const named = asked.length > 0 ? find(asked) : undefined
     print(named ? commandHelp(await load(named.name)) : overview(asked.join(' ')))
-    return words.length === 0 ? 127 : 0
+    return words.length === 0 ? STATUS_UNKNOWN : 0
   }
-  if (['-v', '-version', '--version'].includes(first)) return dispatch(['version'], io)
+  if (['-v', '-version', '--version'].includes(first)) return dispatch(['version', ...words.slice(1)], io)
   const found = find(words)
-  if (!found) {
-    const group = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `))
-    if (group.length > 0) {
-      print(overview(first))
-      return words.some((word) => /^--?h(elp)?$/.test(word)) ? 0 : 1
-    }
-    throw cliError('COMMAND_UNKNOWN', { name: words.join(' '), nearest: nearest(first, Object.keys(COMMANDS)) })
-  }
+  if (!found) return withoutCommand(words, print)
   const command = await load(found.name)
-  if (found.rest.some((word) => /^--?h(elp)?$/.test(word))) {
+  if (found.rest.some(isHelp)) {
     print(commandHelp(command))
     return 0
   }
   const { flags, args } = command.rawArgs
     ? { ...parseFlags([], {}), args: found.rest }
     : parseFlags(found.rest, command.flags)
+  if (!command.rawArgs) checkArgs(command, args)
   return command.run({ ...io, flags, args, print, warn: (line) => io.stderr.write(`${line}\n`) })
+}
+
+const isHelp = (word: string): boolean => /^--?h(elp)?$/.test(word)
+
+/** The first word of a group alone shows the group. @throws COMMAND_UNKNOWN */
+function withoutCommand(words: readonly string[], print: (line: string) => void): number {
+  const names = Object.keys(COMMANDS)
+  const [first = '', second = '-'] = words
+  const group = names.filter((name) => name.startsWith(`${first} `))
+  if (group.length === 0) {
+    const firsts = [...new Set(names.flatMap((name) => [name, name.split(' ')[0] ?? name]))]
+    throw cliError('COMMAND_UNKNOWN', { name: first, nearest: nearest(first, firsts) })
+  }
+  if (second.startsWith('-')) {
+    print(overview(first))
+    return words.some(isHelp) ? 0 : 1
+  }
+  const name = `${first} ${second}`
+  const seconds = group.map((known) => known.slice(first.length + 1))
+  const slip = nearest(second, seconds)
+  throw cliError('COMMAND_UNKNOWN', { name, nearest: slip === '' ? '' : `${first} ${slip}` })
 }
 
 async function load(name: string): Promise<Command> {
@@ -60,9 +79,11 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
   try {
     return await dispatch(words, io)
   } catch (error) {
+    if (io.signal.aborted) return STATUS_INTERRUPTED
     io.stderr.write(`${messageOf(error)}\n`)
-    if (error instanceof HanseError && error.hint !== undefined) io.stderr.write(`hint: ${error.hint}\n`)
-    return 1
+    if (!(error instanceof HanseError)) return 1
+    if (error.hint !== undefined && error.hint !== '') io.stderr.write(`hint: ${error.hint}\n`)
+    return error.code === 'COMMAND_UNKNOWN' ? STATUS_UNKNOWN : 1
   }
 }
 
