@@ -9,6 +9,12 @@ export const agentError = errorTable({
     message: ({ path, reason }: { path: string; reason: string }) => `Open data directory "${path}": ${reason}`,
     hint: () => 'set data_dir to a directory that this user may write',
   },
+  ONE_SERVER: {
+    status: 400,
+    message: ({ expected }: { expected: number }) =>
+      `Start a server with "bootstrap_expect" ${expected}: a datacenter has one server in this version`,
+    hint: () => 'set bootstrap_expect to 1',
+  },
   NODE_ID_CORRUPT: {
     status: 500,
     message: ({ path }: { path: string }) => `Read node ID "${path}": it is no UUID`,

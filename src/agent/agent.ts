@@ -10,6 +10,7 @@ import { type Clock, CONSUL_VERSION, type Logger, type LogSink, Metrics, message
 import { CoordinateUpdateRequest } from '#codec'
 import { coordinate } from '#endpoints'
 import type { TlsIdentity } from '#net'
+import { agentError } from './agent-errors.ts'
 import { reloadable } from './config-reload.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { dnsSettings, type OpenPorts, openPorts } from './listeners.ts'
@@ -39,8 +40,8 @@ export interface AgentModules {
 export class Agent {
   readonly ports: OpenPorts
   readonly core: ServerCore
-  /** Resolves when the agent has stopped, whoever asked for it. */
-  readonly stopped: Promise<void>
+  /** Resolves when the agent has stopped: undefined when it was asked to, else the reason. */
+  readonly stopped: Promise<string | undefined>
   readonly #shutdown: () => Promise<void>
   readonly #leave: () => Promise<void>
   readonly #reload: () => Promise<void>
@@ -48,7 +49,7 @@ export class Agent {
   constructor(parts: {
     ports: OpenPorts
     core: ServerCore
-    stopped: Promise<void>
+    stopped: Promise<string | undefined>
     shutdown: () => Promise<void>
     leave: () => Promise<void>
     reload: () => Promise<void>
@@ -99,6 +100,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   const metrics = new Metrics()
   const log = logSink.logger('agent')
   let { config } = options
+  if (config.bootstrapExpect > 1) throw agentError('ONE_SERVER', { expected: config.bootstrapExpect })
   const temporary = config.dataDir === '' ? mkdtempSync(join(tmpdir(), 'hanse-dev-')) : undefined
   const dataDir = temporary ?? config.dataDir
   makeDataDirectory(dataDir)
@@ -109,16 +111,21 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     { logSink, metrics, clock, random },
   )
   const stops: (() => void | Promise<void>)[] = [() => core.stop()]
-  const { promise: stopped, resolve: onStopped } = Promise.withResolvers<void>()
+  const { promise: stopped, resolve: onStopped } = Promise.withResolvers<string | undefined>()
   let stopping: Promise<void> | undefined
-  const shutdown = (): Promise<void> => {
+  const shutdown = (failure?: string): Promise<void> => {
     stopping ??= (async () => {
       for (const stop of stops.splice(0).reverse()) await stop()
       if (temporary) rmSync(temporary, { recursive: true, force: true })
-      onStopped()
+      onStopped(failure)
     })()
     return stopping
   }
+  void core.gossip.ended.then((reason) => {
+    if (reason === undefined) return
+    log.error('the gossip thread has ended, the server stops', { error: reason })
+    void shutdown(`the gossip thread has ended: ${reason}`)
+  })
   try {
     const meta = { 'consul-network-segment': '', 'consul-version': CONSUL_VERSION, ...config.nodeMeta }
     const own = {

@@ -53,16 +53,17 @@ docs/configuration.md. SIGTERM and SIGINT stop it, SIGHUP reloads what can be re
     print(`        Client Addr: HTTP ${agent.ports.http.join(' ')} DNS ${agent.ports.dns.join(' ')}`)
     print(`       Cluster Addr: ${agent.core.rpcAddress}`)
     print(`  Gossip Encryption: ${agent.core.gossip.lan.encrypted}`)
-    const interrupted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
+    const interrupted = new Promise<undefined>((resolve) => {
+      if (signal.aborted) resolve(undefined)
+      else signal.addEventListener('abort', () => resolve(undefined), { once: true })
     })
-    await Promise.race([agent.stopped, interrupted])
+    const failure = await Promise.race([agent.stopped, interrupted])
     process.off('SIGHUP', reload)
     if (signal.aborted && config.leaveOnTerminate) await agent.leave()
     else await agent.shutdown()
     if (config.pidFile !== '') rmSync(config.pidFile, { force: true })
     if (logFile !== undefined) closeSync(logFile)
-    return 0
+    if (failure !== undefined) warn(`==> ${failure}`)
+    return failure === undefined ? 0 : 1
   },
 }
