@@ -15,17 +15,11 @@ import { type Answer, API_HEADERS, errorAnswer, type HeaderList, NO_BODY, TEXT_T
 import { ConnectionLimit, DEFAULT_MAX_CONNECTIONS_PER_CLIENT } from './connections.ts'
 import { headerFlags, Incoming, RequestCaller, refuseEnterprise } from './incoming.ts'
 import { readPath } from './path.ts'
-import type { ReadPlan } from './read-plan.ts'
+import { PlanCache, type Planned } from './plan-cache.ts'
 import { datacenterOf, isSet } from './request.ts'
 import { RequestTimes } from './request-times.ts'
 import { allowOf, type Route, type RouteMatch, RouteTable } from './route.ts'
 
-/** Plans kept, by raw URL; the oldest goes first. */
-export const MAX_PLANS = 2048
-/** Longest URL that is kept with its plan. */
-const MAX_PLAN_URL_CHARACTERS = 1024
-/** Plans are forgotten all at once when their bodies are more than this. */
-const MAX_PLAN_BYTES = 64 * 1024 * 1024
 const KEEP_ALIVE_TIMEOUT_MS = 120_000
 const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
 const READ_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -59,11 +53,6 @@ export interface Listener {
   close(): Promise<void>
 }
 
-interface Planned {
-  readonly plan: ReadPlan
-  readonly times: RequestTimes
-}
-
 /** One request on its way to its answer. */
 interface Exchange {
   readonly request: IncomingMessage
@@ -77,12 +66,11 @@ export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #table: RouteTable
   readonly #times = new Map<string, RequestTimes>()
-  readonly #plans = new Map<string, Planned>()
+  readonly #plans = new PlanCache()
   readonly #connections: ConnectionLimit
   readonly #extraHeaders: HeaderList
   readonly #writers: BlockList | undefined
   readonly #listeners = new Set<Listener>()
-  #planBytes = 0
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -138,18 +126,9 @@ export class HttpServer {
 
   #serve(planned: Planned, gzip: boolean, exchange: Exchange): void {
     exchange.times = planned.times
-    const before = planned.plan.heldBytes
     const answer = planned.plan.serve(gzip, new RequestCaller(exchange.response))
-    this.#hold(planned.plan.heldBytes - before)
     if (answer instanceof Promise) this.#finishLater(answer, exchange)
     else this.#finish(answer, exchange)
-  }
-
-  #hold(bytes: number): void {
-    this.#planBytes += bytes
-    if (this.#planBytes <= MAX_PLAN_BYTES) return
-    this.#plans.clear()
-    this.#planBytes = 0
   }
 
   #route(exchange: Exchange): void {
@@ -183,7 +162,7 @@ export class HttpServer {
     if (handler.kind === 'read') {
       const plan = handler.plan({ rest, query, datacenter: datacenterOf(query), pretty })
       const planned = { plan, times: exchange.times ?? this.#timesOf(route, request.method) }
-      this.#keep(request.url ?? '', planned)
+      this.#plans.keep(request.url ?? '', planned)
       this.#serve(planned, headerFlags(request).gzip, exchange)
       return
     }
@@ -208,18 +187,6 @@ export class HttpServer {
     if (Object.hasOwn(route.methods, method)) return undefined
     const body = Buffer.from(`method ${method} not allowed`)
     return { status: 405, headers: [...allow, ...TEXT_TYPE, ...API_HEADERS], body }
-  }
-
-  #keep(url: string, planned: Planned): void {
-    if (url.length > MAX_PLAN_URL_CHARACTERS || url.includes('token=')) return
-    if (this.#plans.size >= MAX_PLANS) {
-      const [oldest] = this.#plans
-      if (oldest !== undefined) {
-        this.#plans.delete(oldest[0])
-        this.#planBytes -= oldest[1].plan.heldBytes
-      }
-    }
-    this.#plans.set(url, planned)
   }
 
   #failure(thrown: unknown, request: IncomingMessage): Answer {
