@@ -2,7 +2,7 @@
  * The doctor: gathers what gossip, dialing and replication know into one status, and says once in the log what is wrong.
  */
 import { type Clock, formatHostPort, type Logger } from '#base'
-import type { GossipPool, MismatchEvent } from '#gossip'
+import { type GossipPool, MISMATCH_INTERVAL_MS, type MismatchEvent } from '#gossip'
 import { type DiagnosisContext, diagnoseDial, diagnoseMismatch } from './diagnosis.ts'
 import type { Gateway, GatewayLocator } from './gateway-locator.ts'
 import type { Reachability } from './reachability.ts'
@@ -18,12 +18,14 @@ import type {
   ReplicationTypeStatus,
 } from './status.ts'
 
-/** A mismatch that gossip has not seen again for this long is over. */
-export const MISMATCH_MEMORY_MS = 60_000
+/** A mismatch that gossip has not seen again for this long is over. Gossip tells of the same one once an interval. */
+export const MISMATCH_MEMORY_MS = 2.5 * MISMATCH_INTERVAL_MS
 /** Different mismatches that are remembered at a time. */
 const MAX_MISMATCHES = 64
 /** A problem is logged again after this long. */
 const LOG_AGAIN_MS = 300_000
+/** A way that opens sooner was no problem, but gateways that were just starting. */
+const LOG_AFTER_MS = 3_000
 
 export interface DoctorOptions extends DiagnosisContext {
   readonly nodeName: string
@@ -216,10 +218,17 @@ export class Doctor {
     )
   }
 
+  #lasts(datacenter: string): boolean {
+    const { reachability, clock } = this.#modules
+    const sinceMs = reachability.way(datacenter)?.sinceWallMs ?? this.#startedWallMs
+    return clock.wallMs() - sinceMs >= LOG_AFTER_MS
+  }
+
   #logProblems(): void {
     const status = this.status()
     const now = this.#modules.clock.nowMs()
-    for (const problem of [...status.Problems, ...status.Datacenters.flatMap((entry) => entry.Problems)]) {
+    const lasting = status.Datacenters.filter(({ Name }) => this.#lasts(Name))
+    for (const problem of [...status.Problems, ...lasting.flatMap((entry) => entry.Problems)]) {
       const key = `${problem.Code} ${problem.Message.slice(0, 120)}`
       const last = this.#logged.get(key)
       if (last !== undefined && now - last < LOG_AGAIN_MS) continue

@@ -87,7 +87,12 @@ export class Federation {
 
   /** Operations that only federation has; to be registered with the endpoints. */
   get operations(): readonly AnyOperation[] {
-    return [primaryGatewaysOperation(this.#modules.link.locator, () => this.#wake())]
+    return [
+      primaryGatewaysOperation(this.#modules.link.locator, () => {
+        this.#onGateways()
+        this.#wake()
+      }),
+    ]
   }
 
   status(): FederationStatus {
@@ -200,10 +205,21 @@ export class Federation {
     const follow = () => {
       const { value, watch } = state.read((tx) => tx.federationStates.all())
       link.locator.setStates(value)
+      this.#onGateways()
       cancel = watch.onFire(follow)
     }
     follow()
     this.#stops.push(() => cancel())
+  }
+
+  /** Other gateways are known now: whoever was silent behind the old ones is tried again at once. */
+  #onGateways(): void {
+    const { reachability } = this.#modules.link
+    for (const datacenter of this.router.datacenters()) {
+      if (datacenter === this.#options.datacenter || reachability.way(datacenter)?.reachable) continue
+      reachability.reopen(datacenter)
+      if (this.#options.enabled) this.#probe.now(datacenter)
+    }
   }
 
   #onGossip(event: GossipEvent): void {

@@ -104,6 +104,12 @@ export class Reachability {
     return this.#clock.nowMs() - way.lastFailureMs < SHUT_MS
   }
 
+  /** Other gateways lead there now: what was seen of the old ones says nothing about these. */
+  reopen(datacenter: string): void {
+    const way = this.#ways.get(datacenter)
+    if (way && !way.reachable) this.#ways.set(datacenter, { ...way, lastFailureMs: undefined })
+  }
+
   /** Milliseconds since the datacenter last answered; Infinity when it never did. */
   silentMs(datacenter: string): number {
     const last = this.#ways.get(datacenter)?.lastSuccessMs
