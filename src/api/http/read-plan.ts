@@ -63,7 +63,10 @@ export interface ReadPlan {
 
 export const DEFAULT_WAIT_MS = 300_000
 export const MAX_WAIT_MS = 600_000
+/** A wait is stretched by up to this part of itself, so that many do not end together. */
 const JITTER_PARTS = 16
+/** In so many steps: the runtime keeps timers of one length together, and thousands of lengths are dear. */
+const JITTER_STEPS = 16
 const NS_PER_MS = 1_000_000
 const ERROR_META: HeaderList = [
   'X-Consul-Index',
@@ -233,7 +236,8 @@ class Plan<A, R> implements ReadPlan {
   #waitMs(): number {
     const asked = this.#options.args.MaxQueryTime / NS_PER_MS
     const wait = Math.min(asked > 0 ? asked : DEFAULT_WAIT_MS, MAX_WAIT_MS)
-    return wait + (wait / JITTER_PARTS) * this.#options.ports.random.float()
+    const step = this.#options.ports.random.int(JITTER_STEPS) / JITTER_STEPS
+    return Math.ceil(wait + (wait / JITTER_PARTS) * step)
   }
 
   #error(thrown: unknown): Answer {
