@@ -5,7 +5,8 @@ import { type Clock, formatHostPort, type HostPort, type Logger, messageOf, slee
 import { type HttpClient, segment } from '#client'
 
 const LOOK_AGAIN_MS = 5_000
-const RETRY_MIN_MS = 100
+const RETRY_MIN_MS = 50
+const RETRY_GROWTH = 1.5
 const RETRY_MAX_MS = 5_000
 
 export interface RegistrationOptions {
@@ -68,7 +69,9 @@ export class GatewayRegistration {
         if (failures === 1) log.warn('the gateway could not be registered, trying again', { error: messageOf(error) })
       }
       const delayMs =
-        failures === 0 ? LOOK_AGAIN_MS : Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 8))
+        failures === 0
+          ? LOOK_AGAIN_MS
+          : Math.min(RETRY_MAX_MS, RETRY_MIN_MS * RETRY_GROWTH ** Math.min(failures - 1, 20))
       await sleep(clock, delayMs, signal).catch(() => undefined)
     }
   }

@@ -11,7 +11,8 @@ import { type GatewaySnapshot, routesFor } from './routes.ts'
 /** Gives a snapshot now and at every change, until the signal is aborted; throws when it cannot. */
 export type GatewaySource = (signal: AbortSignal) => AsyncIterable<GatewaySnapshot>
 
-const RETRY_MIN_MS = 250
+const RETRY_MIN_MS = 50
+const RETRY_GROWTH = 1.5
 export const SOURCE_RETRY_MAX_MS = 10_000
 
 export interface MeshGatewayOptions extends SniGatewayOptions {
@@ -64,7 +65,7 @@ export class MeshGateway {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop
-    for (let retryMs = RETRY_MIN_MS; !signal.aborted; retryMs = Math.min(retryMs * 2, SOURCE_RETRY_MAX_MS)) {
+    for (let retryMs = RETRY_MIN_MS; !signal.aborted; retryMs = Math.min(retryMs * RETRY_GROWTH, SOURCE_RETRY_MAX_MS)) {
       const before = this.#updates
       try {
         for await (const snapshot of this.#options.source(signal)) {
@@ -80,7 +81,9 @@ export class MeshGateway {
       if (signal.aborted) return
       if (this.#updates > before) retryMs = RETRY_MIN_MS
       const routes = this.#updates > 0 ? 'last good' : 'none yet'
-      this.#log.warn('routes are not updated', { routes, error: this.#sourceError, retry_ms: retryMs })
+      // Once for a server that is away, however long that lasts.
+      const say = retryMs === RETRY_MIN_MS ? 'warn' : 'debug'
+      this.#log[say]('routes are not updated', { routes, error: this.#sourceError })
       await sleep(this.#clock, retryMs, signal).catch(() => {})
     }
   }

@@ -61,8 +61,9 @@ export class Program {
     return this.#ending === undefined
   }
 
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+  /** Sends a signal to the whole process group, as a terminal does for Ctrl-C; only for one started as a group. */
+  interruptGroup(): void {
+    process.kill(-this.pid, 'SIGINT')
   }
 
   /** Sends a signal and waits for the end; what does not end is killed. */
@@ -93,21 +94,22 @@ export class Program {
 /** All processes of one test. */
 export class Programs {
   readonly #mark = randomUUID()
-  readonly #started: Program[] = []
+  readonly started: Program[] = []
 
+  /** @param options - `group`: in a process group of its own, as a terminal gives a command */
   start(
     name: string,
     command: readonly string[],
-    { env = {}, cwd }: { env?: Record<string, string>; cwd?: string } = {},
+    { env = {}, group = false }: { env?: Record<string, string>; group?: boolean } = {},
   ): Program {
     const [program = '', ...args] = command
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, HANSE_STOP_WITH_STDIN: '1', ...env, [MARK]: this.#mark },
-      ...(cwd === undefined ? {} : { cwd }),
+      detached: group,
     })
     const made = new Program(name, child)
-    this.#started.push(made)
+    this.started.push(made)
     return made
   }
 
@@ -134,6 +136,6 @@ export class Programs {
 
   /** Ends all that still run. */
   async stop(): Promise<void> {
-    await Promise.all(this.#started.map((program) => program.stop('SIGKILL').catch(() => undefined)))
+    await Promise.all(this.started.map((program) => program.stop('SIGKILL').catch(() => undefined)))
   }
 }

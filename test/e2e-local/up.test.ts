@@ -1,0 +1,152 @@
+/**
+ * The main job as a user runs it: `hanse up`, from nothing to two or three datacenters that read each other.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { HttpClient } from '#client'
+import { parseFederationSecret } from '#federation'
+import { eventually, seconds } from '../support/eventually.ts'
+import { HANSE, type Program, Programs } from '../support/programs.ts'
+
+const programs = new Programs()
+const root = mkdtempSync(join(tmpdir(), 'hanse-up-test-'))
+/** Where temporary directories of the programs go, so that one that is left is seen. */
+const TMPDIR = join(root, 'tmp')
+const dataDir = join(root, 'data')
+const clients: HttpClient[] = []
+
+mkdirSync(TMPDIR)
+after(async () => {
+  for (const client of clients) client.close()
+  await programs.stop()
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 })
+})
+
+function up(...flags: string[]): Program {
+  return programs.start('hanse up', [HANSE, 'up', ...flags], { env: { TMPDIR }, group: true })
+}
+
+async function nothingIsLeft(): Promise<void> {
+  await eventually('no process is left', () => assert.deepEqual(programs.running(), []))
+  assert.deepEqual(readdirSync(TMPDIR), [])
+}
+
+interface Plan {
+  readonly datacenters: readonly { readonly name: string; readonly ports: Readonly<Record<string, number>> }[]
+}
+
+function client(datacenter: string): HttpClient {
+  const plan = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
+  const port = plan.datacenters.find(({ name }) => name === datacenter)?.ports.http
+  const made = new HttpClient({ address: `127.0.0.1:${port}` })
+  clients.push(made)
+  return made
+}
+
+test('hanse up -check brings two datacenters up, verifies them with the real commands, and leaves nothing', async (t) => {
+  const startedMs = performance.now()
+  const program = up('-check')
+  assert.deepEqual(await program.ended, { code: 0, signal: null }, program.output)
+  const tookMs = performance.now() - startedMs
+  t.diagnostic(`from start to verified and stopped: ${seconds(tookMs)}`)
+  assert.ok(tookMs < 10_000, 'a federation takes ten seconds or more to come up')
+  const { output } = program
+  assert.match(
+    output,
+    /dc1\$ hanse members -wan\nNode +Address +Status +Type +Build +Protocol +DC +Partition +Segment\n/,
+  )
+  assert.match(output, /\nserver-dc1\.dc1 +127\.0\.0\.1:\d+ +alive +server +1\.\d+\.\d+ +2 +dc1 +default +<all>\n/)
+  assert.match(output, /\nserver-dc2\.dc2 +127\.0\.0\.1:\d+ +alive +server +1\.\d+\.\d+ +2 +dc2 +default +<all>\n/)
+  assert.match(output, /dc1\$ hanse catalog services -datacenter dc2\nconsul\nhello-dc2\nmesh-gateway\n/)
+  assert.match(output, /dc2\$ hanse catalog services -datacenter dc1\nconsul\nhello-dc1\nmesh-gateway\n/)
+  assert.match(output, /\nVerified: /)
+  await nothingIsLeft()
+})
+
+test('hanse up with three datacenters: the secondaries find and read each other', async (t) => {
+  const program = up('-datacenters', 'dc1,dc2,dc3', '-data-dir', dataDir)
+  const tookMs = await program.says('Ctrl-C stops everything')
+  t.diagnostic(`three datacenters verified after ${seconds(tookMs)}`)
+  assert.match(program.output, /\nVerified: /)
+  for (const name of ['dc1', 'dc2', 'dc3']) {
+    assert.equal(await client(name).json('PUT', '/v1/kv/kept', { body: `by ${name}` }), true)
+  }
+  for (const [asked, other] of [
+    ['dc2', 'dc3'],
+    ['dc3', 'dc2'],
+  ] as const) {
+    const services = await client(asked).json('GET', '/v1/catalog/services', { query: { dc: other } })
+    assert.deepEqual(services, { consul: [], [`hello-${other}`]: [], 'mesh-gateway': [] })
+    const answer = await client(asked).expect('GET', '/v1/kv/kept', { query: { dc: other, raw: true } })
+    assert.equal(answer.body.toString(), `by ${other}`)
+  }
+})
+
+test('hanse up gives a secondary nothing of its primary but what the federation secret holds', () => {
+  const { datacenters } = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
+  const text = readFileSync(join(dataDir, 'dc2', 'server.json'), 'utf8')
+  const source = join(dataDir, 'dc2', 'federation-secret.yaml')
+  const secret = parseFederationSecret(readFileSync(source, 'utf8'), source)
+  const config = JSON.parse(text) as Record<string, unknown>
+  assert.equal(config.encrypt, secret.gossipEncryptionKey)
+  assert.deepEqual(config.primary_gateways, secret.serverConfig.primaryGateways)
+  assert.equal(config.primary_datacenter, 'dc1')
+  assert.equal(readFileSync(join(dataDir, 'dc2', 'ca.pem'), 'utf8'), secret.caCert)
+  const ports = Object.entries(datacenters[0]?.ports ?? {})
+  assert.deepEqual(
+    ports.filter(([, port]) => text.includes(String(port))).map(([use]) => use),
+    ['gateway'],
+  )
+  assert.ok(!text.includes(join(dataDir, 'dc1')))
+  for (const key of Object.keys(config)) assert.doesNotMatch(key, /join/)
+})
+
+test('hanse up stops everything at SIGTERM, and -data-dir resumes where it was', async (t) => {
+  const first = programs.started.at(-1)
+  assert.deepEqual(await first?.stop('SIGTERM'), { code: 0, signal: null })
+  await nothingIsLeft()
+
+  const second = up('-data-dir', dataDir)
+  t.diagnostic(`resumed and verified after ${seconds(await second.says('Ctrl-C stops everything'))}`)
+  for (const name of ['dc1', 'dc2', 'dc3']) {
+    const answer = await client(name).expect('GET', '/v1/kv/kept', { query: { raw: true } })
+    assert.equal(answer.body.toString(), `by ${name}`)
+  }
+  // Ctrl-C reaches every process of the terminal's group at once.
+  second.interruptGroup()
+  assert.deepEqual(await second.ended, { code: 0, signal: null })
+  await nothingIsLeft()
+})
+
+test('hanse up that is killed takes all its processes along', async () => {
+  const program = up('-data-dir', dataDir)
+  await program.says('starting, with the federation secret', { timeoutMs: 10_000 }).catch(() => undefined)
+  await program.stop('SIGKILL')
+  await nothingIsLeft()
+})
+
+test('hanse up refuses other datacenters than the directory holds', async () => {
+  const program = up('-data-dir', dataDir, '-datacenters', 'dc1,dc2')
+  assert.equal((await program.ended).code, 1)
+  assert.match(program.output, /^Resume ".*": it holds the datacenters dc1,dc2,dc3: dc1,dc2 were asked for$/m)
+})
+
+test('hanse up -base-port names a port that is taken, and starts nothing', async () => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  const address = taken.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const program = up('-base-port', String(address.port), '-check')
+  assert.equal((await program.ended).code, 1)
+  taken.close()
+  assert.match(
+    program.output,
+    new RegExp(`^Listen on 127.0.0.1:${address.port} \\(http of dc1\\): the port is in use$`, 'm'),
+  )
+  assert.match(program.output, /^hint: .*-base-port$/m)
+  await nothingIsLeft()
+})
