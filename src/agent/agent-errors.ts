@@ -29,8 +29,9 @@ export const agentError = errorTable({
   },
   JOIN_FAILED: {
     status: 500,
-    message: ({ address, reasons }: { address: string; reasons: readonly string[] }) =>
-      `${reasons.length} error${reasons.length === 1 ? '' : 's'} occurred:\n${reasons.map((reason) => `\t* Failed to join ${address}: ${reason}\n`).join('')}\n`,
+    /** Each reason names its address. */
+    message: ({ reasons }: { address: string; reasons: readonly string[] }) =>
+      `${reasons.length} error${reasons.length === 1 ? '' : 's'} occurred:\n${reasons.map((reason) => `\t* ${reason}\n`).join('')}\n`,
   },
   NO_WAN_POOL: {
     status: 500,

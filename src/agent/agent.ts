@@ -142,7 +142,13 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     await reconcile.start()
 
     const local = new LocalAgent(
-      { config, dataDir, nodeId, address: own.address, taggedAddresses: own.taggedAddresses, meta },
+      {
+        nodeName: config.nodeName,
+        dataDir,
+        checkUpdateIntervalMs: config.checkUpdateIntervalMs,
+        services: config.services,
+        checks: config.checks,
+      },
       { endpoints: core.endpoints, state: core.state, clock, random, log: log.named('local'), metrics },
     )
     stops.push(() => local.stop())

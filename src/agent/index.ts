@@ -4,5 +4,5 @@
 export { Agent, type AgentModules, type AgentOptions, startAgent } from './agent.ts'
 export { agentError } from './agent-errors.ts'
 export { type LoadConfigInput, type LoadedConfig, loadConfig } from './config.ts'
-export { readServiceFiles } from './config-service-file.ts'
 export type { RuntimeConfig } from './config-runtime.ts'
+export { readServiceFiles } from './config-service-file.ts'

@@ -1,0 +1,175 @@
+/**
+ * From what users define to what the agent holds: services with their addresses filled in, sidecars written out, checks
+ * with their IDs. Pure.
+ */
+import { checksOf } from '#api'
+import { formatDuration } from '#base'
+import {
+  type AgentCheckDefinition,
+  AgentCheckType,
+  AgentServiceDefinition,
+  ConnectProxyConfig,
+  HealthCheck,
+  NodeService,
+  type ServiceAddress,
+  Weights,
+} from '#codec'
+import { localAgentError } from './local-errors.ts'
+
+/** Ports that sidecars without one get. */
+export const SIDECAR_PORTS = { first: 21_000, last: 21_255 } as const
+const SIDECAR_CHECK_NS = 10e9
+
+export type CheckKind = 'http' | 'tcp' | 'ttl' | 'alias'
+
+/** A check as the agent runs it. */
+export interface CheckSpec {
+  readonly id: string
+  readonly kind: CheckKind
+  readonly serviceId: string
+  readonly type: AgentCheckType
+}
+
+/** The node's service of a definition. */
+export function nodeServiceOf(definition: AgentServiceDefinition): NodeService {
+  const { Address, Port } = definition
+  return NodeService.of({
+    Kind: definition.Kind,
+    ID: definition.ID || definition.Name,
+    Service: definition.Name,
+    Tags: definition.Tags ?? [],
+    Address,
+    TaggedAddresses: taggedAddresses(definition.TaggedAddresses, Address, Port),
+    Meta: definition.Meta,
+    Port,
+    SocketPath: definition.SocketPath,
+    Weights: definition.Weights ?? Weights.of({ Passing: 1, Warning: 1 }),
+    EnableTagOverride: definition.EnableTagOverride,
+    Proxy: definition.Proxy ?? ConnectProxyConfig.of(),
+    Connect: { Native: definition.Connect?.Native ?? false, SidecarService: null, PeerMeta: null },
+    Locality: definition.Locality,
+  })
+}
+
+/** An IP address of a service stands also under the tags of its family. */
+function taggedAddresses(
+  given: Readonly<Record<string, ServiceAddress>> | null,
+  address: string,
+  port: number,
+): Readonly<Record<string, ServiceAddress>> | null {
+  const family = /^\d+\.\d+\.\d+\.\d+$/.test(address) ? 'ipv4' : address.includes(':') ? 'ipv6' : undefined
+  if (!family) return given
+  const own = { Address: address, Port: port }
+  return { [`lan_${family}`]: own, [`wan_${family}`]: own, ...given }
+}
+
+/**
+ * The sidecar that a definition asks for, as a definition of its own; undefined when it asks for none.
+ *
+ * @param takenPorts - ports of other services of this agent
+ * @throws SIDECAR_PORTS_USED_UP
+ */
+export function sidecarOf(
+  definition: AgentServiceDefinition,
+  takenPorts: ReadonlySet<number>,
+): AgentServiceDefinition | undefined {
+  const asked = definition.Connect?.SidecarService
+  if (asked === null || asked === undefined) return undefined
+  const given = AgentServiceDefinition.fromJson(asked, 'Connect.SidecarService', { unknownKeys: 'skip' })
+  const id = definition.ID || definition.Name
+  const proxy = given.Proxy ?? ConnectProxyConfig.of()
+  const port = given.Port !== 0 ? given.Port : freePort(id, takenPorts)
+  const address = given.Address || definition.Address
+  const local = definition.Port === 0 ? {} : { LocalServiceAddress: '127.0.0.1', LocalServicePort: definition.Port }
+  const checks = checksOf(given)
+  return AgentServiceDefinition.of({
+    ...given,
+    Kind: 'connect-proxy',
+    ID: `${id}-sidecar-proxy`,
+    Name: given.Name || `${definition.Name}-sidecar-proxy`,
+    Tags: given.Tags ?? definition.Tags,
+    Meta: given.Meta ?? definition.Meta,
+    Address: address,
+    Port: port,
+    Proxy: {
+      ...proxy,
+      DestinationServiceName: proxy.DestinationServiceName || definition.Name,
+      DestinationServiceID: proxy.DestinationServiceID || id,
+      ...(proxy.LocalServiceAddress === '' && proxy.LocalServicePort === 0 ? local : {}),
+    },
+    Check: null,
+    Checks: checks.length > 0 ? checks : defaultSidecarChecks(id, address || '127.0.0.1', port),
+    Connect: null,
+  })
+}
+
+function freePort(service: string, taken: ReadonlySet<number>): number {
+  const { first, last } = SIDECAR_PORTS
+  for (let port: number = first; port <= last; port++) if (!taken.has(port)) return port
+  throw localAgentError('SIDECAR_PORTS_USED_UP', { service, first, last })
+}
+
+function defaultSidecarChecks(id: string, host: string, port: number): readonly AgentCheckType[] {
+  return [
+    AgentCheckType.of({ Name: 'Connect Sidecar Listening', TCP: `${host}:${port}`, Interval: SIDECAR_CHECK_NS }),
+    AgentCheckType.of({ Name: `Connect Sidecar Aliasing ${id}`, AliasService: id }),
+  ]
+}
+
+/** The checks of a service's definition. @throws CHECK_KIND_UNSUPPORTED */
+export function serviceChecks(definition: AgentServiceDefinition): readonly CheckSpec[] {
+  const serviceId = definition.ID || definition.Name
+  const types = checksOf(definition)
+  return types.map((type, index) => ({
+    id: type.CheckID || (types.length === 1 ? `service:${serviceId}` : `service:${serviceId}:${index + 1}`),
+    kind: kindOf(type),
+    serviceId,
+    type: { ...type, Name: type.Name || `Service '${definition.Name}' check` },
+  }))
+}
+
+/** A check on its own. @throws CHECK_KIND_UNSUPPORTED */
+export function ownCheck(definition: AgentCheckDefinition): CheckSpec {
+  return {
+    id: definition.ID || definition.CheckID || definition.Name,
+    kind: kindOf(definition),
+    serviceId: definition.ServiceID,
+    type: definition,
+  }
+}
+
+function kindOf(type: AgentCheckType): CheckKind {
+  if (type.HTTP !== '') return 'http'
+  if (type.TCP !== '') return 'tcp'
+  if (type.AliasNode !== '' || type.AliasService !== '') return 'alias'
+  const others = {
+    UDP: type.UDP,
+    GRPC: type.GRPC,
+    H2PING: type.H2PING,
+    OSService: type.OSService,
+    Docker: type.DockerContainerID,
+  }
+  const other = Object.entries(others).find(([, target]) => target !== '')
+  if (other) throw localAgentError('CHECK_KIND_UNSUPPORTED', { kind: other[0], name: type.Name })
+  return 'ttl'
+}
+
+/** The check's record before it first ran. */
+export function initialCheck(spec: CheckSpec, node: string, service: NodeService | undefined): HealthCheck {
+  const { type, kind } = spec
+  const duration = (ns: number) => (ns > 0 ? formatDuration(ns) : '')
+  const periodic = kind === 'http' || kind === 'tcp'
+  return HealthCheck.of({
+    Node: node,
+    CheckID: spec.id,
+    Name: type.Name,
+    Status: type.Status || 'critical',
+    Notes: type.Notes,
+    ServiceID: spec.serviceId,
+    ServiceName: service?.Service ?? '',
+    ServiceTags: service?.Tags ?? null,
+    Type: kind,
+    Interval: periodic ? duration(type.Interval) : '',
+    Timeout: periodic ? duration(type.Timeout) : '',
+  })
+}
