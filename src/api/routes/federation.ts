@@ -75,8 +75,13 @@ function stateHandler(ports: RoutePorts): Handler {
     metaOnError: true,
     operation: federationState.get,
     format: 'federation-state',
+    // On the wire `Datacenter` says whose state, `TargetDatacenter` who is asked.
     args: (request, target) =>
-      FederationStateQuery.of({ ...target, TargetDatacenter: nameOf(request, 'Missing datacenter name') }),
+      FederationStateQuery.of({
+        ...target,
+        Datacenter: nameOf(request, 'Missing datacenter name'),
+        TargetDatacenter: target.Datacenter,
+      }),
     present: (reply) => {
       if (reply.State === null) return UNKNOWN_DATACENTER
       return asJson(() => ({
