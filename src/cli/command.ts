@@ -156,9 +156,13 @@ export function checkArgs(command: Command, args: readonly string[]): void {
   throw cliError('ARGUMENT_COUNT', { name: command.name, wanted: String(wanted), given: args.length, usage })
 }
 
-/** The known word with the fewest edits, if that is near enough to be a slip. */
+/** From here on, the beginning of a word says which one is meant. */
+const MIN_PREFIX_CHARACTERS = 3
+
+/** The known word with the fewest edits, if that is near enough to be a slip; else one that begins so. */
 export function nearest(word: string, known: readonly string[]): string {
-  let best = ''
+  const begins = word.length < MIN_PREFIX_CHARACTERS ? undefined : known.find((each) => each.startsWith(word))
+  let best = begins ?? ''
   // A slip leaves most of the word as it was.
   let bestDistance = Math.min(Math.max(2, Math.floor(word.length / 3)) + 1, word.length)
   for (const candidate of known) {

@@ -26,7 +26,7 @@ export const cliError = errorTable({
   ARGUMENT_COUNT: {
     status: 400,
     message: ({ name, wanted, given }: { name: string; wanted: string; given: number; usage: string }) =>
-      `Run "${name}": ${given} arguments are given: it takes ${wanted === '0' ? 'none' : wanted}`,
+      `Run "${name}": it takes ${wanted === '0' ? 'no' : wanted} argument${wanted === '1' ? '' : 's'}: ${given} given`,
     hint: ({ usage }: { name: string; wanted: string; given: number; usage: string }) => usage,
   },
   ARGUMENTS: {

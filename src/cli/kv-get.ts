@@ -12,6 +12,7 @@ import { findEntries, jsonOf, KV_DOING, keyOf, kvPath } from './kv-entries.ts'
 const DETAIL_GUTTER = 6
 const Keys = list(string)
 const NO_BYTES = Buffer.alloc(0)
+const NEWLINE = Buffer.of(10)
 
 async function printKeys(agent: AgentApi, key: string, query: Query, context: CommandContext): Promise<number> {
   const answer = await agent.find(KV_DOING, kvPath(key), query)
@@ -36,13 +37,13 @@ function detailed(entry: DirEntry, value: Buffer): Buffer {
     ['Session', entry.Session === '' ? '-' : entry.Session],
     ['Value', ''],
   ]
-  return Buffer.concat([Buffer.from(columns(rows, DETAIL_GUTTER)), value, Buffer.from('\n')])
+  return Buffer.concat([Buffer.from(columns(rows, DETAIL_GUTTER)), value, NEWLINE])
 }
 
 function lineOf(entry: DirEntry, context: CommandContext, prefix: string): Buffer {
   const value = shownValue(entry, context.flags.bool('base64'))
   if (context.flags.bool('detailed')) return detailed(entry, value)
-  return Buffer.concat([Buffer.from(prefix), value, Buffer.from('\n')])
+  return Buffer.concat([Buffer.from(prefix), value, NEWLINE])
 }
 
 async function printTree(agent: AgentApi, key: string, query: Query, context: CommandContext): Promise<number> {
