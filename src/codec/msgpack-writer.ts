@@ -7,6 +7,7 @@
  *
  * Source: gossip wire notes §1, RPC wire notes §4.
  */
+
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 
 /** A growing buffer that is written front to back. */
