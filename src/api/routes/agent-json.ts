@@ -48,15 +48,17 @@ export function agentServiceJson(
   }
 }
 
-/** As in the catalog, but an upstream in our own datacenter names none. */
+/** As in the catalog, but without a mode that is not set, and an upstream in our own datacenter names none. */
 function proxyJson(proxy: ConnectProxyConfig): unknown {
   const json = ProxyShape.toJson(proxy)
-  if (typeof json !== 'object' || json === null || !('Upstreams' in json) || !Array.isArray(json.Upstreams)) return json
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return json
+  const Mode = proxy.Mode === '' ? undefined : proxy.Mode
+  if (!('Upstreams' in json) || !Array.isArray(json.Upstreams)) return { ...json, Mode }
   const Upstreams = json.Upstreams.map((upstream: Record<string, unknown>) => ({
     ...upstream,
     Datacenter: upstream.Datacenter === '' ? undefined : upstream.Datacenter,
   }))
-  return { ...json, Upstreams }
+  return { ...json, Mode, Upstreams }
 }
 
 const HASH_HEX_DIGITS = 16

@@ -112,7 +112,7 @@ export const NodeService = struct('NodeService', {
   Address: string,
   TaggedAddresses: jsonOmitEmpty(map(ServiceAddress)),
   Meta: map(string),
-  Port: int,
+  Port: jsonOmitEmpty(int),
   SocketPath: jsonOmitEmpty(string),
   Weights: pointer(Weights),
   EnableTagOverride: bool,
