@@ -5,7 +5,7 @@
  */
 import { HanseError, messageOf } from '#base'
 import { type ApiAnswer, clientError, type HttpClient, type Query, type RequestOptions } from '#client'
-import type { Kind } from '#codec'
+import { type Kind, parseGoJson } from '#codec'
 import { apiClient } from './api-flags.ts'
 import type { CommandContext } from './command.ts'
 import { cliError } from './errors.ts'
@@ -37,15 +37,15 @@ export class AgentApi {
     return this.#framed(doing, () => this.#client.expect(method, path, { ...options, signal: this.#signal }))
   }
 
-  /** A GET that may find nothing. @returns undefined for 404 @throws REQUEST_FAILED */
-  find(doing: string, path: string, query: Query): Promise<ApiAnswer | undefined> {
+  /** A GET that may find nothing; 64-bit integers are not rounded. @returns undefined for 404 @throws REQUEST_FAILED */
+  find<T>(doing: string, kind: Kind<T>, path: string, query: Query): Promise<T | undefined> {
     return this.#framed(doing, async () => {
       const answer = await this.#client.request('GET', path, { query, signal: this.#signal })
-      if (answer.status === 200) return answer
+      const body = answer.body.toString('utf8')
+      if (answer.status === 200) return kind.fromJson(parseGoJson(body), '', { unknownKeys: 'skip' })
       // A missing thing has an empty answer; a missing path has a text, which the client's error shows.
-      if (answer.status === 404 && answer.body.length === 0) return undefined
-      const body = answer.body.toString('utf8').trim()
-      throw clientError('API_STATUS', { statusCode: answer.status, body, method: 'GET', path })
+      if (answer.status === 404 && body === '') return undefined
+      throw clientError('API_STATUS', { statusCode: answer.status, body: body.trim(), method: 'GET', path })
     })
   }
 

@@ -52,7 +52,9 @@ test('parseFlags() names the nearest flag, and says what a value must be', () =>
   assert.throws(() => parseFlags(['-toString'], SPECS), refused('FLAG_UNKNOWN'))
   assert.throws(() => parseFlags(['-name'], SPECS), refused('FLAG_VALUE', /a value is missing/))
   assert.throws(() => parseFlags(['-wan=yes'], SPECS), refused('FLAG_VALUE', /"yes" is not true or false/))
-  assert.throws(() => parseFlags(['-port=1.5'], SPECS).flags.number('port'), refused('FLAG_VALUE', /whole number/))
+  for (const bad of ['1.5', '', 'x', '9'.repeat(20), '9'.repeat(400)]) {
+    assert.throws(() => parseFlags([`-port=${bad}`], SPECS).flags.number('port'), refused('FLAG_VALUE', /whole number/))
+  }
 })
 
 test('Flags.pairs() and choice() refuse what is neither pair nor choice', () => {

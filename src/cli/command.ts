@@ -42,7 +42,8 @@ export class Flags {
   number(name: string): number | undefined {
     const text = this.string(name)
     if (text === undefined) return undefined
-    if (!/^-?\d+$/.test(text)) throw cliError('FLAG_VALUE', { flag: name, value: text, wanted: 'a whole number' })
+    if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+      throw cliError('FLAG_VALUE', { flag: name, value: text, wanted: 'a whole number' })
     return Number(text)
   }
 

@@ -120,10 +120,15 @@ test('federation status: a degraded datacenter, a problem of one, and a problem 
 test('federation status: replication that lags or stopped says so', async () => {
   const types = DC1.Replication?.['federation-states']
   assert.ok(types)
-  const lagging = { ...DC1, Replication: { 'federation-states': { ...types, LagSeconds: 14 } } }
-  assert.match((await ask(status([lagging]))).stdout, / 14 s behind\n/)
+  const failed = { ...types, LastError: 'no gateway answers' }
+  const lagging = { ...DC1, Replication: { 'federation-states': { ...failed, LagSeconds: 14 } } }
+  const { stdout } = await ask(status([lagging]))
+  assert.match(stdout, / 14 s behind\n/)
+  assert.match(stdout, / 14 s +no gateway answers\n/)
+  const recovered = { ...DC1, Replication: { 'federation-states': failed } }
+  assert.doesNotMatch((await ask(status([recovered]))).stdout, /no gateway answers/)
   const stopped = { ...DC1, Replication: { 'federation-states': { ...types, Running: false } } }
-  assert.match((await ask(status([stopped]))).stdout, / failing\n/)
+  assert.match((await ask(status([stopped]))).stdout, / stopped\n/)
 })
 
 test('federation status: an RPC path that never worked, no gateways, missing lists', async () => {

@@ -32,7 +32,7 @@ function replication({ Replication }: DatacenterAnswer): string {
   if (types.length === 0) return NOTHING
   const lag = Math.max(...types.map(({ LagSeconds }) => LagSeconds))
   if (lag > 0) return `${seconds(lag)} behind`
-  return types.every(({ Running, LastError }) => Running && LastError === '') ? 'ok' : 'failing'
+  return types.every(({ Running }) => Running) ? 'ok' : 'stopped'
 }
 
 function overview({ Datacenters }: Status): string {
@@ -72,7 +72,8 @@ function replications({ Datacenters }: Status): string {
       String(Index),
       orNothing(LastSuccess),
       seconds(LagSeconds),
-      orNothing(LastError),
+      // An error that a later round has put right would only mislead.
+      Running && LagSeconds === 0 ? NOTHING : orNothing(LastError),
     ]),
   )
   if (rows.length === 0) return ''

@@ -51,8 +51,10 @@ async function show(agent: AgentApi, context: CommandContext, primary: boolean):
   print(`==> Gathering installed ${primary ? 'primary ' : ''}encryption keys...`)
   const query = { 'relay-factor': relayFactor(flags), 'local-only': flags.bool('local-only') ? 'true' : undefined }
   const pools = (await agent.get('Error listing keys', Responses, PATH, query)) ?? []
-  for (const pool of pools.filter((each) => each.Error === '')) {
+  for (const pool of pools) {
     const keys = Object.entries((primary ? pool.PrimaryKeys : pool.Keys) ?? {})
+    // A pool of which some members answered has both keys and an error.
+    if (keys.length === 0 && pool.Error !== '') continue
     const lines = keys
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, nodes]) => `  ${key} [${nodes}/${pool.NumNodes}]`)

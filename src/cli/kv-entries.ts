@@ -1,8 +1,8 @@
 /**
- * Entries of the key/value store as commands ask for them: keys in paths, and 64-bit flags without loss.
+ * Entries of the key/value store as commands ask for them: keys in paths, what is there, what was done.
  */
 import { type ApiAnswer, type Query, segment } from '#client'
-import { DirEntry, list, parseGoJson } from '#codec'
+import { DirEntry, list } from '#codec'
 import type { AgentApi } from './agent-api.ts'
 
 export const KV_DOING = 'Error querying Consul agent'
@@ -18,16 +18,9 @@ export function kvPath(key: string): string {
   return `/v1/kv/${key.split('/').map(segment).join('/')}`
 }
 
-/** JSON whose 64-bit integers are not rounded. */
-export function jsonOf(answer: ApiAnswer): unknown {
-  return parseGoJson(answer.body.toString('utf8'))
-}
-
 /** The entry of a key, or all whose keys begin with it; none where there are none. @throws REQUEST_FAILED */
 export async function findEntries(agent: AgentApi, key: string, query: Query): Promise<readonly DirEntry[]> {
-  const answer = await agent.find(KV_DOING, kvPath(key), query)
-  if (answer === undefined) return []
-  return Entries.fromJson(jsonOf(answer), '', { unknownKeys: 'skip' }) ?? []
+  return (await agent.find(KV_DOING, Entries, kvPath(key), query)) ?? []
 }
 
 /** Whether the server did what a condition was put to: it answers `true` or `false`. */

@@ -7,7 +7,7 @@ import { type AgentApi, withAgent } from './agent-api.ts'
 import { API_FLAGS } from './api-flags.ts'
 import { columns } from './columns.ts'
 import type { Command, CommandContext } from './command.ts'
-import { findEntries, jsonOf, KV_DOING, keyOf, kvPath } from './kv-entries.ts'
+import { findEntries, KV_DOING, keyOf, kvPath } from './kv-entries.ts'
 
 const DETAIL_GUTTER = 6
 const Keys = list(string)
@@ -15,8 +15,7 @@ const NO_BYTES = Buffer.alloc(0)
 const NEWLINE = Buffer.of(10)
 
 async function printKeys(agent: AgentApi, key: string, query: Query, context: CommandContext): Promise<number> {
-  const answer = await agent.find(KV_DOING, kvPath(key), query)
-  const keys = answer === undefined ? [] : Keys.fromJson(jsonOf(answer), '', { unknownKeys: 'skip' })
+  const keys = await agent.find(KV_DOING, Keys, kvPath(key), query)
   for (const each of keys ?? []) context.print(each)
   return 0
 }

@@ -35,12 +35,26 @@ test('every command shows its help for -h, -help and `help <command>`, with each
   }
 })
 
+test('behind -- a word that looks like -h is an argument', async () => {
+  const { stdout, asked } = await runCommand(['kv', 'put', '--', 'a', '-h'], {
+    answers: { 'PUT /v1/kv/a': { body: 'true' } },
+  })
+  assert.equal(stdout, 'Success! Data written to: a\n')
+  assert.equal(asked[0]?.body, '-h')
+})
+
 test('the first word of a group shows the group', async () => {
   const { status, stdout } = await runCommand(['catalog'])
   assert.equal(status, 1)
   assert.match(stdout, /^Usage: hanse catalog <subcommand> \[args\]\n\nCommands:\n {4}catalog datacenters/)
   assert.ok(!stdout.includes('members'))
-  assert.equal((await runCommand(['catalog', '-h'])).status, 0)
+  for (const words of [
+    ['catalog', '-h'],
+    ['help', 'catalog'],
+  ]) {
+    const asked = await runCommand(words)
+    assert.deepEqual([asked.status, asked.stdout], [0, stdout])
+  }
 })
 
 test('an unknown command is answered with the nearest and status 127', async () => {
@@ -49,11 +63,17 @@ test('an unknown command is answered with the nearest and status 127', async () 
     [['catalog', 'servces'], 'did you mean "catalog services"?'],
     [['catlog'], 'did you mean "catalog"?'],
     [['kubernetes'], '`hanse help` lists the commands'],
+    [['help', 'membrs'], 'did you mean "members"?'],
   ] as const) {
     const { status, stdout, stderr } = await runCommand(words)
     assert.equal(status, 127)
     assert.equal(stdout, '')
-    assert.ok(stderr.startsWith(`Run "${words.join(' ')}": there is no such command\nhint: ${hint}`), stderr)
+    assert.ok(
+      stderr.startsWith(
+        `Run "${words.filter((word) => word !== 'help').join(' ')}": there is no such command\nhint: ${hint}`,
+      ),
+      stderr,
+    )
   }
 })
 

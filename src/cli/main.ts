@@ -26,17 +26,17 @@ function find(words: readonly string[]): { name: string; rest: readonly string[]
 async function dispatch(words: readonly string[], io: CommandIo): Promise<number> {
   const print = (line: string) => io.stdout.write(`${line}\n`)
   const first = words[0] ?? ''
-  if (words.length === 0 || ['help', '-h', '--help', '-help'].includes(first)) {
-    const asked = words.slice(1).filter((word) => !word.startsWith('-'))
-    const named = asked.length > 0 ? find(asked) : undefined
-    print(named ? commandHelp(await load(named.name)) : overview(asked.join(' ')))
-    return words.length === 0 ? STATUS_UNKNOWN : 0
+  if (words.length === 0) {
+    print(overview(''))
+    return STATUS_UNKNOWN
   }
+  if (first === 'help' || isHelp(first)) return help(words.slice(1), print)
   if (['-v', '-version', '--version'].includes(first)) return dispatch(['version', ...words.slice(1)], io)
   const found = find(words)
   if (!found) return withoutCommand(words, print)
   const command = await load(found.name)
-  if (found.rest.some(isHelp)) {
+  const end = found.rest.indexOf('--')
+  if (found.rest.slice(0, end === -1 ? undefined : end).some(isHelp)) {
     print(commandHelp(command))
     return 0
   }
@@ -48,6 +48,16 @@ async function dispatch(words: readonly string[], io: CommandIo): Promise<number
 }
 
 const isHelp = (word: string): boolean => /^--?h(elp)?$/.test(word)
+
+/** Of a command, of a group, or of all there is. @throws COMMAND_UNKNOWN */
+async function help(words: readonly string[], print: (line: string) => void): Promise<number> {
+  const asked = words.filter((word) => !word.startsWith('-'))
+  const found = find(asked)
+  if (found) print(commandHelp(await load(found.name)))
+  else if (asked.length === 0) print(overview(''))
+  else return withoutCommand([...asked, '-h'], print)
+  return 0
+}
 
 /** The first word of a group alone shows the group. @throws COMMAND_UNKNOWN */
 function withoutCommand(words: readonly string[], print: (line: string) => void): number {

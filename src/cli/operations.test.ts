@@ -22,14 +22,18 @@ test('keyring -list shows the datacenters that can be reached, names the others,
     pool('dc1', { WAN: true, Keys: { 'b=': 1, 'a=': 2 }, NumNodes: 2 }),
     pool('dc1', { Keys: { 'a=': 1 }, NumNodes: 1 }),
     pool('dc2', { Error: 'No path to datacenter', Messages: { s2: 'timeout' } }),
+    pool('dc3', { Keys: { 'a=': 1 }, NumNodes: 2, Error: '1/2 nodes reported success' }),
   ]
   const { status, stdout, stderr } = await hanse('keyring -list', { 'GET /v1/operator/keyring': { body } })
   assert.equal(status, 1)
   assert.equal(
     stdout,
-    '==> Gathering installed encryption keys...\n\nWAN:\n  a= [2/2]\n  b= [1/2]\n\ndc1 (LAN):\n  a= [1/1]\n',
+    '==> Gathering installed encryption keys...\n\nWAN:\n  a= [2/2]\n  b= [1/2]\n\ndc1 (LAN):\n  a= [1/1]\n\ndc3 (LAN):\n  a= [1/2]\n',
   )
-  assert.equal(stderr, '\nError listing keys of dc2 (LAN): No path to datacenter\n  s2: timeout\n')
+  assert.equal(
+    stderr,
+    '\nError listing keys of dc2 (LAN): No path to datacenter\n  s2: timeout\nError listing keys of dc3 (LAN): 1/2 nodes reported success\n',
+  )
 })
 
 test('keyring: the key is in the body, the relay factor in the query, the refusal as the server words it', async () => {
