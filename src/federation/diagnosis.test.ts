@@ -48,3 +48,10 @@ test('diagnoseDial() tells another CA, an expired and a wrongly named certificat
   for (const problem of problems) assert.match(problem?.Message ?? '', /dc1.*the text/)
   assert.match(problems[3]?.Hint ?? '', /"primary_gateways" of datacenter "dc2"/)
 })
+
+test('diagnoseDial() of calls that get no answer names the datacenter and the gateways', () => {
+  const problem = diagnoseDial('RPC_TIMEOUT', 'no reply after 3 s', 'dc1', SECONDARY)
+  assert.equal(problem.Code, 'DATACENTER_SILENT')
+  assert.match(problem.Message, /^Servers of datacenter "dc1": .*no reply after 3 s$/)
+  assert.match(problem.Hint, /"primary_gateways" of datacenter "dc2"/)
+})

@@ -77,17 +77,16 @@ export function diagnoseMismatch(event: MismatchEvent, context: DiagnosisContext
 }
 
 /**
- * What a dial to a datacenter's server that ended with `code` means.
+ * What a dial or a call to a datacenter's server that ended with `code` means.
  *
- * @param code - of #net's DIAL_ errors
- * @returns undefined where the error text itself says all there is
+ * @param code - of #net's errors
  */
 export function diagnoseDial(
   code: string,
   error: string,
   datacenter: string,
   context: DiagnosisContext,
-): FederationProblem | undefined {
+): FederationProblem {
   const own = `datacenter "${context.datacenter}"`
   const other = `datacenter "${datacenter}"`
   switch (code) {
@@ -127,7 +126,11 @@ export function diagnoseDial(
         Hint: `${gatewayHint(datacenter, context)}; what answers there may be no mesh gateway, one of another datacenter, or one whose servers are down`,
       }
     default:
-      return undefined
+      return {
+        Code: 'DATACENTER_SILENT',
+        Message: `Servers of ${other}: they do not answer through the mesh gateways: ${error}`,
+        Hint: `see that they run; ${gatewayHint(datacenter, context)}`,
+      }
   }
 }
 

@@ -241,7 +241,10 @@ export class Federation {
         error: way?.lastError,
       })
     }
-    if (!reachable) return
+    if (!reachable) {
+      this.#modules.link.carrier.drop(datacenter)
+      return
+    }
     if (primary) this.#wake()
     if (this.#primary) this.#pusher?.pushTo(datacenter)
   }

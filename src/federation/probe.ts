@@ -17,12 +17,12 @@ export interface ProbedRouter {
   forward(...request: Parameters<WanRouter['forward']>): Promise<unknown>
 }
 
-const ANSWERING_MS = 10_000
+const ANSWERING_MS = 5_000
 /** After a failure, doubled with each further one. */
 const SILENT_MIN_MS = 50
 const SILENT_MAX_MS = 1_000
 const TICK_MS = 250
-const PING_TIMEOUT_MS = 5_000
+const PING_TIMEOUT_MS = 3_000
 
 export class Probe {
   readonly #router: ProbedRouter

@@ -111,6 +111,8 @@ export class WanRouter implements Router {
         }
         last = rootOf(error)
         this.#preferred.delete(datacenter)
+        // A connection on which a ping is lost may be one that nothing comes back on: the next call dials anew.
+        if (request.probe && codeOf(error) === 'RPC_TIMEOUT') pool.drop({ datacenter, node: server.node })
       }
     }
     reachability.failed(datacenter, last)

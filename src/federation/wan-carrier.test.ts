@@ -93,3 +93,17 @@ test('sendPacket() to a node that cannot be reached drops and counts, and keeps 
   await assert.rejects(carrier.exchange('s1', 'dc1'), /Remote DC has no server currently reachable/)
   carrier.close()
 })
+
+test('drop() leaves the connections to a datacenter, and the next datagram goes over a new one', async () => {
+  const { carrier } = carrierTo(server.address.port)
+  packets.length = 0
+  connections = 0
+  carrier.sendPacket('s1', 'dc1', Buffer.from('before'))
+  await until(() => packets.length === 1)
+  carrier.drop('dc1')
+  carrier.sendPacket('s1', 'dc1', Buffer.from('after'))
+  await until(() => packets.length === 2)
+  assert.deepEqual(packets, ['before', 'after'])
+  assert.equal(connections, 2)
+  carrier.close()
+})

@@ -26,6 +26,7 @@ export const RETRY_AFTER_MS = 500
 export const MAX_BUFFERED_BYTES = 1024 * 1024
 
 interface Lane {
+  readonly datacenter: string
   stream: Duplex | undefined
   dialing: boolean
   queue: Uint8Array[]
@@ -56,6 +57,7 @@ export class GatewayWanCarrier implements WanCarrier {
     const key = `${node}.${datacenter}`
     const now = this.#modules.clock.nowMs()
     const lane = this.#lanes.get(key) ?? {
+      datacenter,
       stream: undefined,
       dialing: false,
       queue: [],
@@ -83,6 +85,15 @@ export class GatewayWanCarrier implements WanCarrier {
 
   exchange(node: string, datacenter: string): Promise<Duplex> {
     return this.#modules.dialer.dial({ node, datacenter }, STREAM_ALPN, this.#closing.signal)
+  }
+
+  /** Leaves the connections to a datacenter: it is silent, and they may be such that nothing arrives on any more. */
+  drop(datacenter: string): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.datacenter !== datacenter) continue
+      lane.stream?.destroy()
+      lane.stream = undefined
+    }
   }
 
   close(): void {
