@@ -16,6 +16,8 @@ const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 15_000
 /** Registrations that are under way at the same time. */
 const PARALLEL = 32
+/** Checks in one registration; Catalog.Register takes 60. */
+const CHECKS_AT_ONCE = 50
 /** The service that member-reconcile.ts keeps. */
 const OWN_SERVICE = 'consul'
 
@@ -39,7 +41,10 @@ export class CatalogSync {
   readonly #modules: SyncModules
   /** Service IDs to look at; "" stands for the node's own checks. */
   readonly #dirty = new Set<string>()
+  /** Services whose definition is new: their tags go to the catalog, whoever may override them later. */
+  readonly #defined = new Set<string>()
   #full = true
+  #dueMs = 0
   #timer: Timer | undefined
   #fullTimer: Timer | undefined
   #pass: Promise<void> = Promise.resolve()
@@ -75,12 +80,23 @@ export class CatalogSync {
     return this.#schedule(SETTLE_MS)
   }
 
+  /** These were registered anew: what they say counts more than what the catalog has. */
+  defined(serviceIds: readonly string[]): void {
+    for (const id of serviceIds) this.#defined.add(id)
+  }
+
   #schedule(delayMs: number): Promise<void> {
     if (this.#stopped) return Promise.resolve()
-    if (this.#scheduled) return this.#scheduled.promise
-    const scheduled = Promise.withResolvers<void>()
+    const dueMs = this.#modules.clock.nowMs() + delayMs
+    const waiting = this.#scheduled
+    if (waiting && this.#dueMs <= dueMs) return waiting.promise
+    // A change does not wait for the end of a pause after a failure.
+    this.#timer?.cancel()
+    const scheduled = waiting ?? Promise.withResolvers<void>()
     this.#scheduled = scheduled
+    this.#dueMs = dueMs
     this.#timer = this.#modules.clock.after(delayMs, () => {
+      this.#dueMs = 0
       this.#pass = this.#pass.then(async () => {
         this.#scheduled = undefined
         await this.#run()
@@ -96,21 +112,21 @@ export class CatalogSync {
     const dirty = new Set(this.#dirty)
     this.#full = false
     this.#dirty.clear()
-    try {
-      await this.#push(full, dirty)
+    const { failed, error } = await this.#push(full, dirty)
+    if (error === undefined) {
       this.#failures = 0
-    } catch (error) {
-      this.#full ||= full
-      for (const id of dirty) this.#dirty.add(id)
-      this.#failures++
-      this.#modules.log.warn('the catalog could not be brought in line with this agent, trying again', {
-        error: messageOf(error),
-      })
-      void this.#schedule(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures - 1, 8)))
+      return
     }
+    for (const id of failed) this.#dirty.add(id)
+    this.#failures++
+    this.#modules.log.warn('the catalog could not be brought in line with this agent, trying again', {
+      services: failed.join(','),
+      error: messageOf(error),
+    })
+    void this.#schedule(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures - 1, 8)))
   }
 
-  async #push(full: boolean, dirty: ReadonlySet<string>): Promise<void> {
+  async #push(full: boolean, dirty: ReadonlySet<string>): Promise<Outcome> {
     const { records, state } = this.#modules
     const services = new Map(records.services().map((service) => [service.ID, service]))
     const checks = Map.groupBy(records.checks(), (check) => check.ServiceID)
@@ -131,26 +147,37 @@ export class CatalogSync {
         !known.has(check.CheckID) &&
         !gone.has(check.ServiceID),
     )
-    const tasks: (() => Promise<unknown>)[] = [
-      ...goneServices.map((service) => () => this.#deregister({ ServiceID: service.ID })),
-      ...goneChecks.map((check) => () => this.#deregister({ CheckID: check.CheckID })),
+    const tasks: Task[] = [
+      ...goneServices.map(({ ID }) => ({ id: ID, run: () => this.#deregister({ ServiceID: ID }) })),
+      ...goneChecks.map(({ CheckID, ServiceID }) => ({ id: ServiceID, run: () => this.#deregister({ CheckID }) })),
     ]
+    const heldById = new Map(held.services.map((service) => [service.ID, service]))
     for (const service of services.values()) {
-      if (!concerned(service.ID)) continue
-      const current = held.services.find((each) => each.ID === service.ID)
-      const tags = service.EnableTagOverride && current ? current.Tags : service.Tags
-      if (tags !== service.Tags) this.#modules.onTags(service.ID, tags ?? [])
-      tasks.push(() => this.#register({ ...service, Tags: tags }, checks.get(service.ID) ?? []))
+      const { ID } = service
+      if (!concerned(ID)) continue
+      const current = heldById.get(ID)
+      const fresh = this.#defined.delete(ID)
+      const overridden = service.EnableTagOverride && current !== undefined && !fresh
+      const Tags = overridden ? current.Tags : service.Tags
+      if (overridden) this.#modules.onTags(ID, Tags ?? [])
+      const run = () => this.#register({ ...service, Tags }, checks.get(ID) ?? [])
+      const onFailure = () => void (fresh && this.#defined.add(ID))
+      tasks.push({ id: ID, run, onFailure })
     }
-    if (concerned('') && checks.has('')) tasks.push(() => this.#register(null, checks.get('') ?? []))
-    await inParallel(tasks)
+    if (concerned('') && checks.has('')) tasks.push({ id: '', run: () => this.#register(null, checks.get('') ?? []) })
+    return inParallel(tasks)
   }
 
-  #register(service: NodeService | null, checks: readonly HealthCheck[]): Promise<unknown> {
-    return this.#modules.endpoints.call(
-      catalog.register,
-      RegisterRequest.of({ Node: this.#node, SkipNodeUpdate: true, Service: service, Checks: checks }),
-    )
+  async #register(service: NodeService | null, checks: readonly HealthCheck[]): Promise<void> {
+    for (let first = 0; first === 0 || first < checks.length; first += CHECKS_AT_ONCE) {
+      const request = RegisterRequest.of({
+        Node: this.#node,
+        SkipNodeUpdate: true,
+        Service: first === 0 ? service : null,
+        Checks: checks.slice(first, first + CHECKS_AT_ONCE),
+      })
+      await this.#modules.endpoints.call(catalog.register, request)
+    }
   }
 
   #deregister(what: { ServiceID: string } | { CheckID: string }): Promise<unknown> {
@@ -158,10 +185,35 @@ export class CatalogSync {
   }
 }
 
-async function inParallel(tasks: readonly (() => Promise<unknown>)[]): Promise<void> {
+interface Task {
+  /** The service it is about. */
+  readonly id: string
+  readonly run: () => Promise<unknown>
+  readonly onFailure?: () => void
+}
+
+interface Outcome {
+  readonly failed: readonly string[]
+  /** Of the last that failed. */
+  readonly error: unknown
+}
+
+/** Runs all, a bounded number at a time; one that fails keeps no other from running. */
+async function inParallel(tasks: readonly Task[]): Promise<Outcome> {
+  const failed = new Set<string>()
+  let last: unknown
   let next = 0
   const worker = async () => {
-    for (let task = tasks[next++]; task; task = tasks[next++]) await task()
+    for (let task = tasks[next++]; task; task = tasks[next++]) {
+      try {
+        await task.run()
+      } catch (error) {
+        failed.add(task.id)
+        task.onFailure?.()
+        last = error
+      }
+    }
   }
   await Promise.all(Array.from({ length: Math.min(PARALLEL, tasks.length) }, worker))
+  return { failed: [...failed], error: last }
 }

@@ -115,7 +115,7 @@ export class CheckRunner {
     if (result.status === 'passing' || result.status === 'warning') {
       running.failures = 0
       running.successes++
-      if (running.successes <= type.SuccessBeforePassing) return
+      if (running.successes < type.SuccessBeforePassing) return
       this.#modules.onResult(running.spec.id, result)
       return
     }
@@ -123,7 +123,8 @@ export class CheckRunner {
     running.failures++
     const beforeCritical = type.FailuresBeforeCritical
     const beforeWarning = type.FailuresBeforeWarning > 0 ? type.FailuresBeforeWarning : beforeCritical
-    if (running.failures > beforeCritical) this.#modules.onResult(running.spec.id, result)
-    else if (running.failures > beforeWarning) this.#modules.onResult(running.spec.id, { ...result, status: 'warning' })
+    if (running.failures >= beforeCritical) this.#modules.onResult(running.spec.id, result)
+    else if (running.failures >= beforeWarning)
+      this.#modules.onResult(running.spec.id, { ...result, status: 'warning' })
   }
 }

@@ -15,7 +15,16 @@ import { CatalogSync } from './catalog-sync.ts'
 import { DEFAULT_OUTPUT_BYTES, type ProbeResult } from './check-probes.ts'
 import { CheckRunner } from './check-runner.ts'
 import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
-import { type CheckSpec, initialCheck, nodeServiceOf, ownCheck, serviceChecks, sidecarOf } from './local-definitions.ts'
+import {
+  type CheckSpec,
+  initialCheck,
+  nodeServiceOf,
+  ownCheck,
+  serviceChecks,
+  sidecarId,
+  sidecarOf,
+  withSidecarPort,
+} from './local-definitions.ts'
 import { localAgentError } from './local-errors.ts'
 import { LocalFiles } from './local-files.ts'
 
@@ -23,6 +32,7 @@ import { LocalFiles } from './local-files.ts'
 const CATALOG_WAIT_MS = 5_000
 const REAP_INTERVAL_MS = 10_000
 const NODE_MAINTENANCE = '_node_maintenance'
+const SERVICE_MAINTENANCE = '_service_maintenance:'
 const DEFAULT_REASON = (what: string) =>
   `Maintenance mode is enabled for this ${what}, but no reason was provided. This is a default message.`
 const RULES = { scripts: false }
@@ -101,11 +111,11 @@ export class LocalAgent {
     )) {
       this.#addService(definition, 'http', true)
     }
-    for (const definition of this.#files.load('checks', (json) => AgentCheckDefinition.fromJson(json, '', options))) {
-      if (definition.ServiceID === '' || this.#services.has(definition.ServiceID))
-        this.#addCheck(ownCheck(definition), 'http')
-    }
+    // Checks come last: they may belong to a service of the configuration.
     this.#applyConfiguration(this.#options.services, this.#options.checks)
+    for (const definition of this.#files.load('checks', (json) => AgentCheckDefinition.fromJson(json, '', options))) {
+      this.#restoreCheck(definition)
+    }
     this.#restoreStates()
     const reap = this.#modules.clock.every(REAP_INTERVAL_MS, () => this.#reap())
     this.#stops.push(() => reap.cancel())
@@ -149,7 +159,9 @@ export class LocalAgent {
   ): Promise<void> {
     checkServiceDefinition(definition, RULES)
     const ids = this.#addService(definition, 'http', replaceExistingChecks)
-    this.#files.save('services', definition.ID || definition.Name, AgentServiceDefinition.toJson(definition))
+    this.#sync.defined(ids)
+    const kept = withSidecarPort(definition, this.service(sidecarId(definition))?.Port)
+    this.#files.save('services', definition.ID || definition.Name, AgentServiceDefinition.toJson(kept))
     await this.#settled(ids)
   }
 
@@ -202,7 +214,7 @@ export class LocalAgent {
   async serviceMaintenance(id: string, enable: boolean, reason: string): Promise<void> {
     const service = this.service(id)
     if (!service) throw localAgentError('UNKNOWN_SERVICE_ID', { id })
-    const checkId = `_service_maintenance:${id}`
+    const checkId = SERVICE_MAINTENANCE + id
     if (enable) this.#addMaintenance(checkId, 'Service Maintenance Mode', reason || DEFAULT_REASON('service'), service)
     else this.#removeCheck(checkId)
     await this.#settled([id])
@@ -234,9 +246,9 @@ export class LocalAgent {
       }
     }
     for (const [id, entry] of [...this.#checks]) {
-      if (entry.origin !== 'configuration' || entry.record.ServiceID !== '' || wantedChecks.has(id)) continue
+      if (entry.origin !== 'configuration' || entry.spec?.alone !== true || wantedChecks.has(id)) continue
       this.#removeCheck(id)
-      touched.push('')
+      touched.push(entry.record.ServiceID)
     }
     for (const definition of definitions) touched.push(...this.#addService(definition, 'configuration', true))
     for (const definition of checkDefinitions) {
@@ -247,14 +259,24 @@ export class LocalAgent {
     return touched
   }
 
-  /** Adds a service and its sidecar. @returns the IDs that changed */
+  /** Adds a service and its sidecar, or nothing when one of them cannot be. @returns the IDs that changed */
   #addService(definition: AgentServiceDefinition, origin: Origin, replaceChecks: boolean): readonly string[] {
-    const service = nodeServiceOf(definition)
-    const others = [...this.#services.values()].filter(({ service: each }) => each.ID !== `${service.ID}-sidecar-proxy`)
-    const sidecar = sidecarOf(definition, new Set(others.map(({ service: each }) => each.Port)))
+    const id = definition.ID || definition.Name
+    const sidecar = this.#sidecarOf(definition)
+    serviceChecks(definition)
+    if (sidecar) {
+      checkServiceDefinition(sidecar, RULES)
+      serviceChecks(sidecar)
+    }
     const ids = this.#putService(definition, origin, undefined, replaceChecks)
-    if (sidecar) return [...ids, ...this.#putService(sidecar, origin, service.ID, replaceChecks)]
-    return ids
+    return sidecar ? [...ids, ...this.#putService(sidecar, origin, id, replaceChecks)] : ids
+  }
+
+  /** A sidecar that has a port keeps it: its proxy listens there. */
+  #sidecarOf(definition: AgentServiceDefinition): AgentServiceDefinition | undefined {
+    const id = sidecarId(definition)
+    const others = [...this.#services.values()].filter(({ service }) => service.ID !== id)
+    return sidecarOf(definition, new Set(others.map(({ service }) => service.Port)), this.service(id)?.Port)
   }
 
   #putService(
@@ -269,7 +291,10 @@ export class LocalAgent {
     const kept = new Set(specs.map((spec) => spec.id))
     for (const [id, entry] of [...this.#checks]) {
       if (entry.record.ServiceID !== service.ID) continue
-      if (replaceChecks && !kept.has(id) && !id.startsWith('_')) this.#removeCheck(id)
+      // A reload replaces what the configuration said, not what was registered by HTTP since.
+      const replaced = replaceChecks && !kept.has(id) && !isMaintenance(id)
+      if (replaced && (origin === 'http' || (entry.origin === 'configuration' && !entry.spec?.alone)))
+        this.#removeCheck(id)
       else entry.record = { ...entry.record, ServiceName: service.Service, ServiceTags: service.Tags }
     }
     for (const spec of specs) this.#addCheck(spec, origin)
@@ -328,6 +353,9 @@ export class LocalAgent {
       criticalSinceMs: undefined,
       outputTimer: undefined,
     })
+    // Maintenance outlives a restart.
+    const kept = AgentCheckDefinition.of({ CheckID: id, Name: name, Notes: reason, ServiceID: record.ServiceID })
+    this.#files.save('checks', id, AgentCheckDefinition.toJson(kept))
     this.#tell()
   }
 
@@ -338,6 +366,14 @@ export class LocalAgent {
     this.#files.remove('checks', id)
     this.#files.remove('check-state', id)
     this.#tell()
+  }
+
+  #restoreCheck(definition: AgentCheckDefinition): void {
+    const { ServiceID, CheckID, Name, Notes } = definition
+    const service = this.service(ServiceID)
+    if (ServiceID !== '' && !service) return
+    if (isMaintenance(CheckID)) this.#addMaintenance(CheckID, Name, Notes, service)
+    else if (this.#checks.get(CheckID)?.origin !== 'configuration') this.#addCheck(ownCheck(definition), 'http')
   }
 
   /** TTL checks go on with what is left of their time. */
@@ -402,15 +438,26 @@ export class LocalAgent {
   }
 
   #updateAliases(): void {
-    const { state } = this.#modules
-    for (const [id, entry] of this.#checks) {
-      if (entry.spec?.kind !== 'alias') continue
-      const { AliasNode, AliasService } = entry.spec.type
-      const elsewhere = AliasNode !== '' && AliasNode !== this.#options.nodeName
-      const all = elsewhere ? state.read((tx) => tx.checks.ofNode(AliasNode)).value : this.checks()
-      const result = aliasState(aliasedChecks(all, AliasService).filter((check) => check.CheckID !== id))
-      if (entry.record.Status === result.status && entry.record.Output === result.output) continue
-      entry.record = { ...entry.record, Status: result.status, Output: result.output }
+    const aliases = [...this.#checks.values()].filter((entry) => entry.spec?.kind === 'alias')
+    if (aliases.length === 0) return
+    const byService = Map.groupBy(this.checks(), (check) => check.ServiceID)
+    const ofNode = byService.get('') ?? []
+    const known = {
+      of: (check: HealthCheck): readonly HealthCheck[] | undefined => {
+        const spec = check.Node === this.#options.nodeName ? this.#checks.get(check.CheckID)?.spec : undefined
+        if (spec?.kind !== 'alias') return undefined
+        const { AliasNode, AliasService } = spec.type
+        if (AliasNode === '' || AliasNode === this.#options.nodeName) {
+          return AliasService === '' ? ofNode : [...ofNode, ...(byService.get(AliasService) ?? [])]
+        }
+        return aliasedChecks(this.#modules.state.read((tx) => tx.checks.ofNode(AliasNode)).value, AliasService)
+      },
+    }
+    const found = aliases.map((entry) => ({ entry, result: aliasState(entry.record, known) }))
+    for (const { entry, result } of found) {
+      const output = cut(result.output, DEFAULT_OUTPUT_BYTES)
+      if (entry.record.Status === result.status && entry.record.Output === output) continue
+      entry.record = { ...entry.record, Status: result.status, Output: output }
       void this.#sync.changed(entry.record.ServiceID)
     }
   }
@@ -452,8 +499,16 @@ export class LocalAgent {
   }
 }
 
-/** The first `maxBytes` of a text, with a note where some was left out. */
+function isMaintenance(checkId: string): boolean {
+  return checkId === NODE_MAINTENANCE || checkId.startsWith(SERVICE_MAINTENANCE)
+}
+
+/** The first `maxBytes` of a text, with a note in Consul's words where some was left out. */
 function cut(text: string, maxBytes: number): string {
   const bytes = Buffer.from(text)
-  return bytes.length <= maxBytes ? text : bytes.subarray(0, maxBytes).toString('utf8')
+  if (bytes.length <= maxBytes) return text
+  let end = maxBytes
+  // Not inside a character: its further bytes are 10xxxxxx.
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return `${bytes.toString('utf8', 0, end)} ... (captured ${end} of ${bytes.length} bytes)`
 }

@@ -12,6 +12,7 @@ import {
   HealthCheck,
   NodeService,
   type ServiceAddress,
+  snakeToDefinition,
   Weights,
 } from '#codec'
 import { localAgentError } from './local-errors.ts'
@@ -28,6 +29,8 @@ export interface CheckSpec {
   readonly kind: CheckKind
   readonly serviceId: string
   readonly type: AgentCheckType
+  /** Registered by itself, not in a service's definition: its record then says its times also where they are none. */
+  readonly alone?: true
 }
 
 /** The node's service of a definition. */
@@ -45,10 +48,17 @@ export function nodeServiceOf(definition: AgentServiceDefinition): NodeService {
     SocketPath: definition.SocketPath,
     Weights: definition.Weights ?? Weights.of({ Passing: 1, Warning: 1 }),
     EnableTagOverride: definition.EnableTagOverride,
-    Proxy: definition.Proxy ?? ConnectProxyConfig.of(),
+    Proxy: proxyOf(definition.Proxy ?? ConnectProxyConfig.of()),
     Connect: { Native: definition.Connect?.Native ?? false, SidecarService: null, PeerMeta: null },
     Locality: definition.Locality,
   })
+}
+
+/** An upstream whose kind is not said is a service. */
+function proxyOf(proxy: ConnectProxyConfig): ConnectProxyConfig {
+  if (proxy.Upstreams === null) return proxy
+  const Upstreams = proxy.Upstreams.map((each) => ({ ...each, DestinationType: each.DestinationType || 'service' }))
+  return { ...proxy, Upstreams }
 }
 
 /** An IP address of a service stands also under the tags of its family. */
@@ -67,25 +77,29 @@ function taggedAddresses(
  * The sidecar that a definition asks for, as a definition of its own; undefined when it asks for none.
  *
  * @param takenPorts - ports of other services of this agent
+ * @param portBefore - the one that this sidecar had so far; it is kept where none is asked for
  * @throws SIDECAR_PORTS_USED_UP
  */
 export function sidecarOf(
   definition: AgentServiceDefinition,
   takenPorts: ReadonlySet<number>,
+  portBefore?: number,
 ): AgentServiceDefinition | undefined {
   const asked = definition.Connect?.SidecarService
   if (asked === null || asked === undefined) return undefined
-  const given = AgentServiceDefinition.fromJson(asked, 'Connect.SidecarService', { unknownKeys: 'skip' })
+  const given = AgentServiceDefinition.fromJson(snakeToDefinition(asked), 'Connect.SidecarService', {
+    unknownKeys: 'refuse',
+  })
   const id = definition.ID || definition.Name
   const proxy = given.Proxy ?? ConnectProxyConfig.of()
-  const port = given.Port !== 0 ? given.Port : freePort(id, takenPorts)
+  const port = given.Port || portBefore || freePort(id, takenPorts)
   const address = given.Address || definition.Address
   const local = definition.Port === 0 ? {} : { LocalServiceAddress: '127.0.0.1', LocalServicePort: definition.Port }
   const checks = checksOf(given)
   return AgentServiceDefinition.of({
     ...given,
     Kind: 'connect-proxy',
-    ID: `${id}-sidecar-proxy`,
+    ID: sidecarId(definition),
     Name: given.Name || `${definition.Name}-sidecar-proxy`,
     Tags: given.Tags ?? definition.Tags,
     Meta: given.Meta ?? definition.Meta,
@@ -101,6 +115,20 @@ export function sidecarOf(
     Checks: checks.length > 0 ? checks : defaultSidecarChecks(id, address || '127.0.0.1', port),
     Connect: null,
   })
+}
+
+export function sidecarId(definition: AgentServiceDefinition): string {
+  return `${definition.ID || definition.Name}-sidecar-proxy`
+}
+
+/** The definition with the port that its sidecar was given, so that it has the same one after a restart. */
+export function withSidecarPort(definition: AgentServiceDefinition, port: number | undefined): AgentServiceDefinition {
+  const asked = definition.Connect?.SidecarService
+  if (!definition.Connect || !asked || port === undefined) return definition
+  if (typeof asked !== 'object' || Array.isArray(asked) || asked instanceof Uint8Array) return definition
+  const others = Object.entries(asked).filter(([key]) => key.toLowerCase() !== 'port')
+  const SidecarService = { ...Object.fromEntries(others), Port: port }
+  return { ...definition, Connect: { ...definition.Connect, SidecarService } }
 }
 
 function freePort(service: string, taken: ReadonlySet<number>): number {
@@ -135,6 +163,7 @@ export function ownCheck(definition: AgentCheckDefinition): CheckSpec {
     kind: kindOf(definition),
     serviceId: definition.ServiceID,
     type: definition,
+    alone: true,
   }
 }
 
@@ -156,9 +185,9 @@ function kindOf(type: AgentCheckType): CheckKind {
 
 /** The check's record before it first ran. */
 export function initialCheck(spec: CheckSpec, node: string, service: NodeService | undefined): HealthCheck {
-  const { type, kind } = spec
-  const duration = (ns: number) => (ns > 0 ? formatDuration(ns) : '')
+  const { type, kind, alone = false } = spec
   const periodic = kind === 'http' || kind === 'tcp'
+  const duration = (ns: number) => (alone || (periodic && ns > 0) ? formatDuration(ns) : '')
   return HealthCheck.of({
     Node: node,
     CheckID: spec.id,
@@ -169,7 +198,7 @@ export function initialCheck(spec: CheckSpec, node: string, service: NodeService
     ServiceName: service?.Service ?? '',
     ServiceTags: service?.Tags ?? null,
     Type: kind,
-    Interval: periodic ? duration(type.Interval) : '',
-    Timeout: periodic ? duration(type.Timeout) : '',
+    Interval: duration(type.Interval),
+    Timeout: duration(type.Timeout),
   })
 }
