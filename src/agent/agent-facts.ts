@@ -5,13 +5,11 @@
  */
 import os from 'node:os'
 import type { AgentMember, AgentSelf, AgentVersion } from '#api'
-import { type Clock, CONSUL_VERSION, HANSE_VERSION } from '#base'
+import { BUILD_DATE, type Clock, CONSUL_VERSION, HANSE_VERSION } from '#base'
 import type { GossipPool, Member } from '#gossip'
 import type { State } from '#state'
 import type { RuntimeConfig } from './config-runtime.ts'
 
-/** Consul's programs parse it; a build from source says this too. */
-const BUILD_DATE = '1970-01-01T00:00:01Z'
 const STATUS: Readonly<Record<Member['status'], number>> = { none: 0, alive: 1, leaving: 2, left: 3, failed: 4 }
 
 export function agentMember(member: Member): AgentMember {

@@ -19,4 +19,4 @@ export {
 } from './log.ts'
 export { type Labels, MAX_SERIES, Metrics } from './metrics.ts'
 export { type Random, seededRandom, shuffled, systemRandom, uuid } from './random.ts'
-export { CONSUL_VERSION, HANSE_VERSION, PROTOCOL_VERSION } from './version.ts'
+export { BUILD_DATE, CONSUL_VERSION, HANSE_VERSION, PROTOCOL_VERSION } from './version.ts'

@@ -11,3 +11,6 @@ export const CONSUL_VERSION = '1.21.0'
 
 /** Server RPC protocol spoken and understood (`vsn`, `vsn_min`, `vsn_max`). */
 export const PROTOCOL_VERSION = { current: 2, min: 2, max: 3 } as const
+
+/** The build date that Consul's tools parse; a build from source says this one. */
+export const BUILD_DATE = '1970-01-01T00:00:01Z'

@@ -1,12 +1,10 @@
 /**
  * `hanse version`: the Consul version whose interfaces are served, Hanse's own, and the protocols.
  */
-import { CONSUL_VERSION, HANSE_VERSION, PROTOCOL_VERSION } from '#base'
+import { BUILD_DATE, CONSUL_VERSION, HANSE_VERSION, PROTOCOL_VERSION } from '#base'
 import { goJson } from '#codec'
 import type { Command } from './command.ts'
 
-/** Programs parse it; a build from source says this. */
-const BUILD_DATE = '1970-01-01T00:00:01Z'
 const JSON_INDENT = '   '
 
 export const command: Command = {
