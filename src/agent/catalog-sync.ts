@@ -10,7 +10,8 @@ import { catalog, type Endpoints } from '#endpoints'
 import type { State } from '#state'
 import { SERF_HEALTH } from './member-reconcile.ts'
 
-const SETTLE_MS = 2
+/** A change goes out at once; those that come while a pass is under way go together in the next. */
+const SETTLE_MS = 0
 const FULL_INTERVAL_MS = 60_000
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 15_000

@@ -178,6 +178,35 @@ test('start() puts a corrupt file aside and goes on', async (context) => {
   assert.deepEqual(readdirSync(join(at.dataDir, 'services')), ['bad.json.corrupt'])
 })
 
+test('start() survives files with any content, and runs nothing that it could not register', async (context) => {
+  const at = await fixture(context)
+  await (await at.start()).stop()
+  const random = seededRandom(7)
+  const good =
+    '{"Name":"web","Port":80,"TTL":3600000000000,"Connect":{"SidecarService":{}},"id":"web","expiresWallMs":1}'
+  const fixed = [
+    'null',
+    '[]',
+    '{}',
+    '1',
+    '{"Name":"x","GRPC":"y","Interval":1}',
+    '{"Name":"x","Check":{"GRPC":"y","Interval":1}}',
+  ]
+  const mutated = Array.from({ length: 60 }, () => {
+    const bytes = Buffer.from(good)
+    for (let count = 1 + random.int(4); count > 0; count--) bytes[random.int(bytes.length)] = random.int(256)
+    return bytes
+  })
+  for (const kind of ['services', 'checks', 'check-state']) {
+    for (const [index, content] of [...fixed, ...mutated].entries()) {
+      writeFileSync(join(at.dataDir, kind, `${index}.json`), content)
+    }
+  }
+  const agent = await at.start()
+  for (const { ID, Service } of agent.services()) assert.ok(ID !== '' && Service !== '')
+  assert.ok(readdirSync(join(at.dataDir, 'services')).includes('0.json.corrupt'))
+})
+
 test('loadDefinitions() replaces what the configuration gave and leaves what came by HTTP', async (context) => {
   const at = await fixture(context)
   const agent = await at.start({

@@ -85,6 +85,8 @@ export class LocalAgent {
   readonly #listeners = new Set<() => void>()
   readonly #stops: (() => void)[] = []
   #cancelAliasWatch: () => void = () => {}
+  /** Depth of #together(). */
+  #holding = 0
 
   /** @throws LOCAL_FILE_UNWRITABLE */
   constructor(options: LocalAgentOptions, modules: LocalAgentModules) {
@@ -106,16 +108,15 @@ export class LocalAgent {
   /** Brings back what was registered before, and resolves when the catalog agrees. */
   async start(): Promise<void> {
     const options = { unknownKeys: 'skip' } as const
-    for (const definition of this.#files.load('services', (json) =>
-      AgentServiceDefinition.fromJson(json, '', options),
-    )) {
+    // Whatever a file says that cannot be run now puts the file aside, as one that cannot be read.
+    this.#files.load('services', (json) => {
+      const definition = AgentServiceDefinition.fromJson(json, '', options)
+      checkServiceDefinition(definition, RULES)
       this.#addService(definition, 'http', true)
-    }
+    })
     // Checks come last: they may belong to a service of the configuration.
     this.#applyConfiguration(this.#options.services, this.#options.checks)
-    for (const definition of this.#files.load('checks', (json) => AgentCheckDefinition.fromJson(json, '', options))) {
-      this.#restoreCheck(definition)
-    }
+    this.#files.load('checks', (json) => this.#restoreCheck(AgentCheckDefinition.fromJson(json, '', options)))
     this.#restoreStates()
     const reap = this.#modules.clock.every(REAP_INTERVAL_MS, () => this.#reap())
     this.#stops.push(() => reap.cancel())
@@ -268,8 +269,10 @@ export class LocalAgent {
       checkServiceDefinition(sidecar, RULES)
       serviceChecks(sidecar)
     }
-    const ids = this.#putService(definition, origin, undefined, replaceChecks)
-    return sidecar ? [...ids, ...this.#putService(sidecar, origin, id, replaceChecks)] : ids
+    return this.#together(() => {
+      const ids = this.#putService(definition, origin, undefined, replaceChecks)
+      return sidecar ? [...ids, ...this.#putService(sidecar, origin, id, replaceChecks)] : ids
+    })
   }
 
   /** A sidecar that has a port keeps it: its proxy listens there. */
@@ -372,8 +375,13 @@ export class LocalAgent {
     const { ServiceID, CheckID, Name, Notes } = definition
     const service = this.service(ServiceID)
     if (ServiceID !== '' && !service) return
-    if (isMaintenance(CheckID)) this.#addMaintenance(CheckID, Name, Notes, service)
-    else if (this.#checks.get(CheckID)?.origin !== 'configuration') this.#addCheck(ownCheck(definition), 'http')
+    if (isMaintenance(CheckID)) {
+      this.#addMaintenance(CheckID, Name, Notes, service)
+      return
+    }
+    checkCheckDefinition(definition, RULES)
+    const spec = ownCheck(definition)
+    if (this.#checks.get(spec.id)?.origin !== 'configuration') this.#addCheck(spec, 'http')
   }
 
   /** TTL checks go on with what is left of their time. */
@@ -431,8 +439,20 @@ export class LocalAgent {
     this.#services.set(id, { ...entry, service: { ...entry.service, Tags: tags } })
   }
 
+  /** One #tell() for all changes that `work` makes. */
+  #together<T>(work: () => T): T {
+    this.#holding++
+    try {
+      return work()
+    } finally {
+      this.#holding--
+      this.#tell()
+    }
+  }
+
   /** Brings alias checks in line, tells whoever waits for changes. */
   #tell(): void {
+    if (this.#holding > 0) return
     this.#updateAliases()
     for (const listener of [...this.#listeners]) listener()
   }
