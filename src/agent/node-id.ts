@@ -1,8 +1,8 @@
 /**
  * The node's ID: made once, kept in the data directory, the same over restarts.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { codeOf, messageOf, type Random, uuid } from '#base'
 import { agentError } from './agent-errors.ts'
 
@@ -15,9 +15,22 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
  */
 export function makeDataDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectories(path)
   } catch (error) {
     throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
+  }
+}
+
+/** One by one: Node's own `recursive` never comes back where the system refuses new directories with ENOENT (/proc). */
+function makeDirectories(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const parent = dirname(path)
+    if (codeOf(error) === 'EEXIST' && statSync(path).isDirectory()) return
+    if (codeOf(error) !== 'ENOENT' || existsSync(parent)) throw error
+    makeDirectories(parent)
+    mkdirSync(path, { mode: 0o700 })
   }
 }
 

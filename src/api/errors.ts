@@ -60,7 +60,8 @@ export const apiError = errorTable({
     status: 500,
     message: ({ what, address, reason }: { what: string; address: string; reason: string }) =>
       `Cannot listen for ${what} on "${address}": ${reason}`,
-    hint: () => 'Choose another port, or stop what uses it',
+    hint: ({ what }: { what: string; address: string; reason: string }) =>
+      `Choose another port with ports.${what.toLowerCase()}, or stop what uses it`,
   },
   DNS_MESSAGE: { status: 400, message: ({ problem }: { problem: string }) => `Decode DNS message: ${problem}` },
 })
