@@ -13,7 +13,9 @@ const wanted = process.argv.slice(2).map((path) => path.replace(/^\.\//, '').rep
 const matches = (file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`))
 
 const together = [...testFiles('src', { deep: true }), ...testFiles('test/project')].filter(matches)
-const oneByOne = [...testFiles('test/simulation'), ...testFiles('test/e2e-local')].filter(matches)
+const oneByOne = ['test/simulation', 'test/e2e-agent', 'test/e2e-local']
+  .flatMap((folder) => testFiles(folder))
+  .filter(matches)
 
 const first = await runTests(together, { concurrency: CONCURRENT_FILES })
 const second = await runTests(oneByOne, { concurrency: 1 })
