@@ -58,6 +58,7 @@ export class Federation {
   readonly #stops: (() => void)[] = []
   #antiEntropy: FederationStateAntiEntropy | undefined
   #wanJoin: WanJoin | undefined
+  #primaryWasLost = false
   #pusher: PrimaryGatewaysPusher | undefined
 
   constructor(options: FederationOptions, modules: FederationModules) {
@@ -243,9 +244,14 @@ export class Federation {
     }
     if (!reachable) {
       this.#modules.link.carrier.drop(datacenter)
+      this.#primaryWasLost ||= primary
       return
     }
-    if (primary) this.#wake()
+    if (primary) {
+      if (this.#primaryWasLost) this.#wanJoin?.again()
+      this.#primaryWasLost = false
+      this.#wake()
+    }
     if (this.#primary) this.#pusher?.pushTo(datacenter)
   }
 

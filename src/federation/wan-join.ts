@@ -3,7 +3,8 @@
  *
  * The first contact goes to a member that does not exist, "*" of the primary: its gateway hands that to any server.
  * Tried at once and again soon, with growing pauses, until a server of the primary is alive in our pool; and again
- * whenever none is. Waiting for a fixed tick is what makes others take half a minute for this.
+ * whenever none is, or when the primary has answered again after a silence: it may have been started anew and know
+ * nobody. Waiting for a fixed tick is what makes others take half a minute for this.
  *
  * Source: federation wire notes §2.
  */
@@ -18,7 +19,7 @@ const WATCH_MS = 1_000
 const PLACEHOLDER_ADDRESS = '192.0.2.2:8302'
 
 export interface WanJoinModules {
-  readonly wan: GossipPool
+  readonly wan: Pick<GossipPool, 'join'>
   readonly clock: Clock
   readonly log: Logger
   /** Whether a server of the primary is alive in the pool. */
@@ -30,6 +31,8 @@ export class WanJoin {
   readonly #modules: WanJoinModules
   readonly #stop = new AbortController()
   #wake: () => void = () => {}
+  /** Whether to join although a server of the primary is alive in our pool. */
+  #again = false
   /** Why the last attempt failed; empty once joined. */
   lastError = ''
 
@@ -51,12 +54,18 @@ export class WanJoin {
     this.#wake()
   }
 
+  /** Joins once more: the primary may have forgotten us. */
+  again(): void {
+    this.#again = true
+    this.#wake()
+  }
+
   async #run(): Promise<void> {
     const { wan, log, joined } = this.#modules
     const { signal } = this.#stop
     let failures = 0
     while (!signal.aborted) {
-      if (joined()) {
+      if (joined() && !this.#again) {
         failures = 0
         this.lastError = ''
         await this.#pause(WATCH_MS, signal)
@@ -64,12 +73,14 @@ export class WanJoin {
       }
       try {
         const result = await wan.join([`*.${this.#primaryDatacenter}/${PLACEHOLDER_ADDRESS}`], { ignoreOld: true })
-        if (result.joined > 0) log.info('joined the WAN pool', { primary: this.#primaryDatacenter })
-        else this.lastError = result.errors.join('; ')
+        if (result.joined > 0) {
+          this.#again = false
+          log.info('joined the WAN pool', { primary: this.#primaryDatacenter })
+        } else this.lastError = result.errors.join('; ')
       } catch (error) {
         this.lastError = messageOf(error)
       }
-      if (joined()) continue
+      if (joined() && !this.#again) continue
       if (failures === 0) {
         log.warn('the WAN pool could not be joined, trying again', {
           primary: this.#primaryDatacenter,
