@@ -39,8 +39,10 @@ export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'hanse-e2e-'))
 }
 
-function spawnProgram(args: readonly string[]): ChildProcess {
-  const child = spawn(PROGRAM, [...args], { stdio: ['pipe', 'pipe', 'pipe'], env: environment() })
+type Environment = Readonly<Record<string, string>>
+
+function spawnProgram(args: readonly string[], more: Environment = {}): ChildProcess {
+  const child = spawn(PROGRAM, [...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...environment(), ...more } })
   child.stdin?.on('error', () => {
     // The child closed its end: its exit says the rest.
   })
@@ -90,12 +92,14 @@ export class ServerProcess {
    * Starts a server and waits until it serves.
    *
    * @param settings - added to those of serverSettings()
+   * @param environment - added to ours
    * @throws with what the program said when it ended instead
    */
-  static async start(settings: Settings = {}, directory = temporaryDirectory()): Promise<ServerProcess> {
+  static async start(settings: Settings = {}, environment: Environment = {}): Promise<ServerProcess> {
+    const directory = temporaryDirectory()
     const file = join(directory, 'server.json')
     writeFileSync(file, JSON.stringify(serverSettings(directory, settings)))
-    const server = new ServerProcess(directory, spawnProgram(['agent', '-config-file', file]))
+    const server = new ServerProcess(directory, spawnProgram(['agent', '-config-file', file], environment))
     await server.#serving()
     return server
   }
