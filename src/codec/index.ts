@@ -57,6 +57,7 @@ export * from './shapes/catalog-replies.ts'
 export * from './shapes/catalog-requests.ts'
 export * from './shapes/check-definition.ts'
 export * from './shapes/common.ts'
+export * from './shapes/connect.ts'
 export * from './shapes/coordinate.ts'
 export * from './shapes/federation.ts'
 export * from './shapes/kv.ts'
@@ -71,12 +72,35 @@ export {
   type IssuingEnvironment,
   type PemPair,
 } from './x509.ts'
+export { distinguishedName, EMPTY_NAME } from './x509-build.ts'
 export { checkTlsIdentity, type IdentityCheck, nameCovers, type PemIdentity } from './x509-check.ts'
 export { x509Error } from './x509-errors.ts'
 export {
+  type IssuerName,
+  issueMeshCertificate,
+  issueSelfSigned,
+  type MeshCertificate,
+  meshCertificateBody,
+  meshKeyIdentifier,
+  type Signer,
+  selfSignatureDigest,
+  serialBytes,
+  signerFrom,
+  signerFromPem,
+} from './x509-issue.ts'
+export {
   type CertificateFacts,
   certificateFacts,
+  certificateNames,
   certificatesFromPem,
+  messageOfCrypto,
   privateKeyFromPem,
   splitPem,
 } from './x509-read.ts'
+export {
+  type CertificateRequest,
+  createCertificateRequest,
+  MAX_REQUEST_CHARACTERS,
+  parseCertificateRequest,
+  type RequestOptions,
+} from './x509-request.ts'

@@ -59,6 +59,15 @@ export const x509Error = errorTable({
     hint: ({ name }: { source: string; name: string; names: readonly string[] }) =>
       `servers need a certificate with the name "${name}": hanse tls cert create -server -dc <datacenter>`,
   },
+  X509_NO_PEM_DATA: {
+    status: 500,
+    message: (_facts: Record<never, never>) => 'no PEM-encoded data found',
+    hint: () => 'a certificate request begins with -----BEGIN CERTIFICATE REQUEST-----',
+  },
+  X509_BAD_REQUEST: {
+    status: 400,
+    message: ({ reason }: { reason: string }) => `cannot read certificate request: ${reason}`,
+  },
   X509_BAD_ARGUMENT: {
     status: 400,
     message: ({ argument, value, reason }: { argument: string; value: string; reason: string }) =>

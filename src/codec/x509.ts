@@ -7,19 +7,20 @@
  *
  * Source: RFC 5280 §4; RPC wire notes §2 (names that servers need).
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { type Clock, ipToBytes, type Random, systemClock, systemRandom } from '#base'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { type Clock, type Random, systemClock, systemRandom } from '#base'
+import { derBitString, derBoolean, derOid, derSequence, derValue } from './der.ts'
 import {
-  DER_TAG,
-  derBitString,
-  derBoolean,
-  derInteger,
-  derItems,
-  derOid,
-  derSequence,
-  derTime,
-  derValue,
-} from './der.ts'
+  alternativeNames,
+  asciiName,
+  authorityKeyIdExtension,
+  distinguishedName,
+  extension,
+  keyIdentifier,
+  OID,
+  signCertificate,
+  subjectKeyIdExtension,
+} from './x509-build.ts'
 import { x509Error } from './x509-errors.ts'
 import { certificateNames, certificatesFromPem, messageOfCrypto } from './x509-read.ts'
 
@@ -31,21 +32,6 @@ const MAX_DAYS = 365 * 200
 const DAY_MS = 86_400_000
 /** A certificate made on a machine whose clock is a little ahead must be usable on the others at once. */
 const BACKDATE_MS = 60_000
-
-const OID = {
-  commonName: '2.5.4.3',
-  subjectKeyId: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
-  nameConstraints: '2.5.29.30',
-  authorityKeyId: '2.5.29.35',
-  extendedKeyUsage: '2.5.29.37',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
-  ecdsaSha256: '1.2.840.10045.4.3.2',
-  rsaSha256: '1.2.840.113549.1.1.11',
-} as const
 
 /** Key usage bits as RFC 5280 §4.2.1.3 numbers them, first bit first. */
 const KEY_USAGE = { ca: Buffer.from([0b1000_0110]), leaf: Buffer.from([0b1010_0000]) }
@@ -85,49 +71,12 @@ export interface IssuingEnvironment {
   readonly random?: Random
 }
 
-function name(commonName: string): Buffer {
-  const pair = derSequence(derOid(OID.commonName), derValue(DER_TAG.utf8String, Buffer.from(commonName)))
-  return derSequence(derValue(DER_TAG.set, pair))
-}
-
-function extension(oid: string, critical: boolean, value: Buffer): Buffer {
-  const wrapped = derValue(DER_TAG.octetString, value)
-  return critical ? derSequence(derOid(oid), derBoolean(true), wrapped) : derSequence(derOid(oid), wrapped)
-}
-
-function ascii(argument: string, value: string): Buffer {
-  if (!/^[\x21-\x7e]+$/.test(value)) {
-    throw x509Error('X509_BAD_ARGUMENT', { argument, value, reason: 'names are made of printable ASCII characters' })
-  }
-  return Buffer.from(value, 'latin1')
-}
-
-function alternativeNames(options: Pick<CertificateOptions, 'dnsNames' | 'ipAddresses' | 'uris'>): Buffer | undefined {
-  const names = (options.dnsNames ?? []).map((dns) => derValue(0x82, ascii('DNS name', dns)))
-  for (const uri of options.uris ?? []) names.push(derValue(0x86, ascii('URI', uri)))
-  for (const ip of options.ipAddresses ?? []) {
-    const bytes = ipToBytes(ip)
-    if (!bytes) throw x509Error('X509_BAD_ARGUMENT', { argument: 'IP address', value: ip, reason: 'it is none' })
-    names.push(derValue(0x87, bytes))
-  }
-  return names.length === 0 ? undefined : derSequence(...names)
-}
-
-/** SHA-256 of the public key's bits, as the peers' tools make key identifiers. */
-function keyIdentifier(publicKey: KeyObject): Buffer {
-  const spki = derItems(publicKey.export({ type: 'spki', format: 'der' }))[0]
-  const bits = spki && derItems(spki.content)[1]
-  return createHash('sha256')
-    .update(bits?.content.subarray(1) ?? Buffer.alloc(0))
-    .digest()
-}
-
-function validityMs(days: number, clock: Clock): { from: number; until: number } {
+function validity(days: number, clock: Clock): { notBeforeMs: number; notAfterMs: number } {
   if (!Number.isInteger(days) || days <= 0 || days > MAX_DAYS) {
     throw x509Error('X509_BAD_ARGUMENT', { argument: 'days', value: String(days), reason: `must be 1 to ${MAX_DAYS}` })
   }
   const now = clock.wallMs()
-  return { from: now - BACKDATE_MS, until: now + days * DAY_MS }
+  return { notBeforeMs: now - BACKDATE_MS, notAfterMs: now + days * DAY_MS }
 }
 
 /** 128 random bits, positive. */
@@ -135,40 +84,6 @@ function newSerial(random: Random): Buffer {
   const bytes = random.bytes(16)
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
   return bytes
-}
-
-function pem(label: string, der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
-
-interface Body {
-  readonly serial: Buffer
-  readonly issuer: Buffer
-  readonly subject: Buffer
-  readonly days: number
-  readonly publicKey: KeyObject
-  readonly extensions: readonly Buffer[]
-}
-
-function signed(body: Body, signer: KeyObject, clock: Clock): string {
-  const rsa = signer.asymmetricKeyType === 'rsa'
-  const algorithm = rsa
-    ? derSequence(derOid(OID.rsaSha256), Buffer.from([0x05, 0x00]))
-    : derSequence(derOid(OID.ecdsaSha256))
-  const { from, until } = validityMs(body.days, clock)
-  const content = derSequence(
-    derValue(0xa0, derInteger(Buffer.from([2]))),
-    derInteger(body.serial),
-    algorithm,
-    body.issuer,
-    derSequence(derTime(from), derTime(until)),
-    body.subject,
-    body.publicKey.export({ type: 'spki', format: 'der' }),
-    derValue(0xa3, derSequence(...body.extensions)),
-  )
-  const signature = sign('sha256', content, rsa ? signer : { key: signer, dsaEncoding: 'der' })
-  return pem('CERTIFICATE', derSequence(content, algorithm, derBitString(signature)))
 }
 
 function newKey(): { publicKey: KeyObject; privateKey: KeyObject; keyPem: string } {
@@ -179,7 +94,7 @@ function newKey(): { publicKey: KeyObject; privateKey: KeyObject; keyPem: string
 function nameConstraints(options: CertificateAuthorityOptions): Buffer | undefined {
   if (!options.nameConstraint) return undefined
   const domains = [options.domain ?? 'consul', 'localhost', ...(options.additionalNameConstraints ?? [])]
-  const trees = domains.map((domain) => derSequence(derValue(0x82, ascii('name constraint', domain))))
+  const trees = domains.map((domain) => derSequence(derValue(0x82, asciiName('name constraint', domain))))
   return extension(OID.nameConstraints, true, derSequence(derValue(0xa0, ...trees)))
 }
 
@@ -194,21 +109,21 @@ export function createCertificateAuthority(
 ): PemPair {
   const key = newKey()
   const serial = newSerial(random)
-  const subject = name(options.commonName ?? `Hanse Agent CA ${BigInt(`0x${serial.toString('hex')}`)}`)
+  const subject = distinguishedName(options.commonName ?? `Hanse Agent CA ${BigInt(`0x${serial.toString('hex')}`)}`)
   const id = keyIdentifier(key.publicKey)
   const names = options.clusterId ? alternativeNames({ uris: [`spiffe://${options.clusterId}.consul`] }) : undefined
   const constraints = nameConstraints(options)
   const extensions = [
     extension(OID.keyUsage, true, derBitString(KEY_USAGE.ca, 1)),
     extension(OID.basicConstraints, true, derSequence(derBoolean(true))),
-    extension(OID.subjectKeyId, false, derValue(DER_TAG.octetString, id)),
-    extension(OID.authorityKeyId, false, derSequence(derValue(0x80, id))),
+    subjectKeyIdExtension(id),
+    authorityKeyIdExtension(id),
     ...(names ? [extension(OID.subjectAltName, false, names)] : []),
     ...(constraints ? [constraints] : []),
   ]
-  const days = options.days ?? CA_DAYS_DEFAULT
-  const body: Body = { serial, issuer: subject, subject, days, publicKey: key.publicKey, extensions }
-  return { certPem: signed(body, key.privateKey, clock), keyPem: key.keyPem }
+  const dates = validity(options.days ?? CA_DAYS_DEFAULT, clock)
+  const body = { serial, issuer: subject, subject, ...dates, publicKey: key.publicKey, extensions }
+  return { certPem: signCertificate(body, key.privateKey), keyPem: key.keyPem }
 }
 
 interface Issuer {
@@ -253,17 +168,17 @@ export function createCertificate(
     extension(OID.keyUsage, true, derBitString(KEY_USAGE.leaf, 5)),
     ...(uses.length > 0 ? [extension(OID.extendedKeyUsage, false, derSequence(...uses))] : []),
     extension(OID.basicConstraints, true, derSequence()),
-    extension(OID.subjectKeyId, false, derValue(DER_TAG.octetString, keyIdentifier(key.publicKey))),
-    extension(OID.authorityKeyId, false, derSequence(derValue(0x80, issuer.keyId))),
+    subjectKeyIdExtension(keyIdentifier(key.publicKey)),
+    authorityKeyIdExtension(issuer.keyId),
     ...(names ? [extension(OID.subjectAltName, false, names)] : []),
   ]
-  const body: Body = {
+  const body = {
     serial: newSerial(random),
     issuer: issuer.subject,
-    subject: name(options.commonName),
-    days: options.days ?? CERTIFICATE_DAYS_DEFAULT,
+    subject: distinguishedName(options.commonName),
+    ...validity(options.days ?? CERTIFICATE_DAYS_DEFAULT, clock),
     publicKey: key.publicKey,
     extensions,
   }
-  return { certPem: signed(body, issuer.key, clock), keyPem: key.keyPem }
+  return { certPem: signCertificate(body, issuer.key), keyPem: key.keyPem }
 }
