@@ -139,7 +139,8 @@ export class MemberReconcile {
         if (member.status === 'failed' && !registered) continue
         await endpoints.call(catalog.register, registrationOf(member, this.#own, registered))
       }
-      const names = new Set(members.map((member) => member.name.toLowerCase()))
+      // Ourselves never: a server that is leaving would take its own services out of what its next start resumes from.
+      const names = new Set([this.#own.name, ...members.map((member) => member.name)].map((name) => name.toLowerCase()))
       const gone = state
         .read((tx) =>
           tx.nodes.all().filter((node) => tx.checks.ofNode(node.Node).some((check) => check.CheckID === SERF_HEALTH)),

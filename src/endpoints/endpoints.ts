@@ -223,7 +223,12 @@ export class Endpoints {
   }
 
   async #forward<A extends RoutedArgs>(
-    operation: { readonly name: string; readonly args: Struct<A>; readonly route?: Route<A> },
+    operation: {
+      readonly name: string
+      readonly access: string
+      readonly args: Struct<A>
+      readonly route?: Route<A>
+    },
     args: A,
     datacenter: string,
     signal: AbortSignal | undefined,
@@ -231,7 +236,8 @@ export class Endpoints {
     const there = operation.route?.with(args, datacenter) ?? { ...args, Datacenter: datacenter }
     const body = encode(operation.args, there)
     const timeoutMs = forwardTimeoutMs(args)
-    return this.#send({ datacenter, method: operation.name, body, timeoutMs, ...(signal && { signal }) })
+    const repeatable = operation.access === 'read'
+    return this.#send({ datacenter, method: operation.name, body, timeoutMs, repeatable, ...(signal && { signal }) })
   }
 
   /** To another datacenter; the text of its error gets the prefix of a hop. */

@@ -14,6 +14,8 @@ export interface ForwardRequest {
   readonly body: Buffer
   /** How long the answer may take, waiting for changes included. */
   readonly timeoutMs: number
+  /** Whether it changes nothing: it may be sent again when a connection breaks before the answer. */
+  readonly repeatable?: boolean
   /** Ends the call with its caller. */
   readonly signal?: AbortSignal
 }

@@ -42,6 +42,7 @@ async function serverOfDc1(identity: TlsIdentity): Promise<ServerPort> {
           stream,
           async ({ method }) => {
             if (method === 'Test.Fail') throw new Error('ACL not found')
+            if (method === 'Test.Cut' && ++cuts % 2 === 1) stream.destroy()
             return encode(string, `answer to ${method}`)
           },
           { remote },
@@ -51,6 +52,9 @@ async function serverOfDc1(identity: TlsIdentity): Promise<ServerPort> {
   await port.listen()
   return port
 }
+
+/** Calls of Test.Cut so far; every other one loses its connection. */
+let cuts = 0
 
 let server: ServerPort
 before(async () => {
@@ -114,8 +118,8 @@ function wayToDc1(options: {
     coordinateOf: () => origin,
   }
   const router = new WanRouter({ datacenter: 'dc2', primaryDatacenter: 'dc1' }, { ...modules, ...link, pool, wan })
-  const call = (method: string, datacenter = 'dc1', probe = false) =>
-    router.forward({ datacenter, method, body: encode(string, ''), timeoutMs: 5_000, probe })
+  const call = (method: string, datacenter = 'dc1', probe = false, repeatable = false) =>
+    router.forward({ datacenter, method, body: encode(string, ''), timeoutMs: 5_000, probe, repeatable })
   return { router, link, call, close: () => pool.close() }
 }
 
@@ -135,6 +139,16 @@ test('forward() hands on the error of the other datacenter as it came', async ()
     (error) => error instanceof RpcRemoteError && error.message === 'ACL not found',
   )
   assert.equal(way.link.reachability.way('dc1')?.reachable, true)
+  way.close()
+})
+
+test('forward() asks once more when a connection breaks in a read, and never sends a write twice', async () => {
+  const way = wayToDc1({ gateways: [server.address.port] })
+  cuts = 0
+  assert.deepEqual(await way.call('Test.Cut', 'dc1', false, true), encode(string, 'answer to Test.Cut'))
+  assert.equal(cuts, 2)
+  await assert.rejects(way.call('Test.Cut'), /Remote DC has no server currently reachable.*connection closed/)
+  assert.equal(cuts, 3)
   way.close()
 })
 

@@ -91,7 +91,7 @@ export class WanRouter implements Router {
     if (servers.length === 0 || (!request.probe && reachability.shut(datacenter))) throw this.#unreachable(datacenter)
     metrics.count('consul.rpc.cross-dc', 1, { datacenter })
     let last: unknown
-    for (const server of servers.slice(0, MAX_SERVERS_TRIED)) {
+    for (const server of this.#attempts(servers, request)) {
       try {
         const reply = await pool.call({
           target: { datacenter, node: server.node },
@@ -113,10 +113,18 @@ export class WanRouter implements Router {
         this.#preferred.delete(datacenter)
         // A connection on which a ping is lost may be one that nothing comes back on: the next call dials anew.
         if (request.probe && codeOf(error) === 'RPC_TIMEOUT') pool.drop({ datacenter, node: server.node })
+        if (!mayGoOn(error, request, servers.length)) break
       }
     }
     reachability.failed(datacenter, last)
     throw this.#unreachable(datacenter, last)
+  }
+
+  /** Servers in the order to try. A read whose one connection breaks, as its gateway dies, has one more attempt. */
+  #attempts(servers: readonly ServerMember[], { repeatable }: ProbeRequest): readonly ServerMember[] {
+    const [only] = servers
+    if (repeatable && servers.length === 1 && only) return [only, only]
+    return servers.slice(0, MAX_SERVERS_TRIED)
   }
 
   #answered(datacenter: string, node: string): void {
@@ -158,6 +166,14 @@ export class WanRouter implements Router {
     distances.sort((a, b) => a - b)
     return distances[Math.floor(distances.length / 2)] ?? Number.MAX_VALUE
   }
+}
+
+/** Whether another attempt has a chance and can change nothing twice: the call never left, or it changes nothing. */
+function mayGoOn(error: unknown, { repeatable, probe }: ProbeRequest, servers: number): boolean {
+  const code = codeOf(error) ?? ''
+  if (code === 'REMOTE_DC_UNREACHABLE' || code.startsWith('DIAL_')) return servers > 1
+  if (code === 'RPC_TIMEOUT') return probe === true
+  return repeatable === true || probe === true
 }
 
 /** What the last gateway said, out of the error that sums up a dial. */

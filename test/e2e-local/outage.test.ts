@@ -74,6 +74,38 @@ test('both gateways killed at once and replaced at other addresses are found by 
   t.diagnostic(`healed after ${seconds(await readEachOther([dc1, dc2], HEALS))}`)
 })
 
+test('one of two gateways killed costs no read', async () => {
+  dc1.startGateway(await bed.address(), { id: 'second' })
+  await eventually('both gateways are known', async () => {
+    const { Gateways } = await dc2.statusOf('dc1')
+    assert.equal(Gateways.filter(({ Source, Healthy }) => Source !== 'configured' && Healthy).length, 2)
+  })
+  const killed = dc1.gateway
+  const until = performance.now() + 1_500
+  const reading = Promise.all(
+    [dc1, dc2].map(async (each) => {
+      while (performance.now() < until) await each.reads(each === dc1 ? 'dc2' : 'dc1')
+    }),
+  )
+  await killed?.stop('SIGKILL')
+  await reading
+  await eventually('the dead one is known as such', async () => {
+    const { Gateways } = await dc2.statusOf('dc1')
+    assert.equal(Gateways.filter(({ Source }) => Source !== 'configured').length, 1)
+  })
+})
+
+test('a secondary whose server is killed and started again is read again', async (t) => {
+  await dc2.server?.stop('SIGKILL')
+  await eventually('the primary notices', async () => assert.equal((await dc1.statusOf('dc2')).State, 'unreachable'))
+  assert.match(
+    await dc1.readError('dc2'),
+    /Remote DC has no server currently reachable: datacenter "dc2", mesh gateways/,
+  )
+  dc2.startServer()
+  t.diagnostic(`start of the server until healed: ${seconds(await readEachOther([dc1, dc2], HEALS))}`)
+})
+
 test('a secondary without its primary serves its own, fails at once for the primary, and says so', async () => {
   await dc1.server?.stop('SIGKILL')
   await eventually('the status says unreachable', async () => {
@@ -114,4 +146,10 @@ test('a datacenter that leaves is no path any more', async () => {
   )
   assert.match(await dc1.readError('dc2'), /^No path to datacenter$/)
   assert.equal((await dc1.wanMembers()).get('server-dc2.dc2'), 3)
+})
+
+test('a datacenter that left and starts again is read again, with what it had', async (t) => {
+  dc2.startServer()
+  t.diagnostic(`start of the server until healed: ${seconds(await readEachOther([dc1, dc2], HEALS))}`)
+  assert.equal(await dc1.get('from', { dc: 'dc2' }), 'dc2')
 })
