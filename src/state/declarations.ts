@@ -5,7 +5,9 @@
  * others (a node for the instances on it) is in tables.ts.
  */
 import {
+  type ConfigEntry,
   ConnectProxyConfig,
+  configEntryName,
   DirEntry,
   FederationState,
   HealthCheck,
@@ -15,6 +17,7 @@ import {
   NodeService,
   ServiceConnect,
 } from '#codec'
+import { configEntryShape } from './config-entry-record.ts'
 import { firstPart, foldCase, joinKey, rawKey } from './keys.ts'
 import { deepFreeze } from './records.ts'
 import type { TableDeclaration } from './table.ts'
@@ -138,4 +141,16 @@ export const federationStatesTable: TableDeclaration<FederationState> = {
   shape: FederationState,
   fits: (state, key) => state.Datacenter === key,
   indexes: {},
+}
+
+/** Names of entries are those of services, which are compared without regard to case. */
+export const configEntryKey = (kind: string, name: string): string => joinKey('config-entries', kind, foldCase(name))
+
+export const configEntriesTable: TableDeclaration<ConfigEntry> = {
+  name: 'config-entries',
+  shape: configEntryShape,
+  fits: (entry, key) => rawKey(entry.Kind, foldCase(configEntryName(entry))) === key,
+  indexes: {
+    kind: { of: ({ Kind }) => [Kind] },
+  },
 }

@@ -2,10 +2,18 @@
  * state/: tables, indexes and watches in memory, derived from the store's stream of changes; the only reader of stored
  * bytes.
  */
+export type {
+  AclAuthMethodsReader,
+  AclBindingRulesReader,
+  AclPoliciesReader,
+  AclRolesReader,
+  AclTokensReader,
+} from './acl-accessors.ts'
 export { stateError } from './errors.ts'
 export { State, type StateOptions, type Written } from './state.ts'
 export type {
   ChecksReader,
+  ConfigEntriesReader,
   CoordinatesReader,
   FederationStatesReader,
   KvReader,

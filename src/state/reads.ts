@@ -2,8 +2,9 @@
  * The accessors of a ReadTx over the tables. Each says what it reads to `see`, and then reads it.
  */
 
-import type { DirEntry, NodeService } from '#codec'
-import { checkKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
+import type { ConfigEntry, ConfigEntryKind, DirEntry, EntryOf, NodeService } from '#codec'
+import { aclReads } from './acl-accessors.ts'
+import { checkKey, configEntryKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
 import type { SortedRows } from './sorted-rows.ts'
 import type { Row } from './table.ts'
@@ -42,6 +43,8 @@ export function createReads(source: ReadSource): ReadTx {
     kv: kvReads(source),
     coordinates: coordinatesReads(source),
     federationStates: federationStatesReads(source),
+    ...aclReads(source),
+    configEntries: configEntriesReads(source),
     instances(name, options) {
       const tables = source.tables()
       const index = options?.connect ? 'connectHealth' : 'health'
@@ -186,4 +189,30 @@ function federationStatesReads(source: ReadSource): ReadTx['federationStates'] {
       return values(federationStates.rows)
     },
   }
+}
+
+function configEntriesReads(source: ReadSource): ReadTx['configEntries'] {
+  return {
+    get<K extends ConfigEntryKind>(kind: K, name: string) {
+      const { configEntries } = source.tables()
+      const key = configEntryKey(kind, name)
+      source.see(configEntries.recordTopic(key))
+      const entry = configEntries.get(key)?.value
+      return entry && isOfKind(entry, kind) ? entry : undefined
+    },
+    ofKind<K extends ConfigEntryKind>(kind: K) {
+      const { configEntries } = source.tables()
+      source.see(configEntries.bucketTopic('kind', kind))
+      return values(configEntries.bucket('kind', kind)).filter((entry) => isOfKind(entry, kind))
+    },
+    all() {
+      const { configEntries } = source.tables()
+      source.see(configEntries.allTopic())
+      return values(configEntries.rows)
+    },
+  }
+}
+
+function isOfKind<K extends ConfigEntryKind>(entry: ConfigEntry, kind: K): entry is ConfigEntry & EntryOf<K> {
+  return entry.Kind === kind
 }

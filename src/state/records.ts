@@ -5,8 +5,13 @@
  * that was inherited (a renamed node) is stored as it is. A record that cannot be read is an error with its name.
  */
 import { messageOf } from '#base'
-import { decode, encode, type Struct } from '#codec'
+import { decode, encode, type Kind } from '#codec'
 import { stateError } from './errors.ts'
+
+/** How records of a table are stored, and which fields they all have. */
+export interface RecordShape<T> extends Kind<T> {
+  readonly fields: Readonly<Record<string, unknown>>
+}
 
 /** The fields that the state sets, on shapes that have them. */
 interface Indexes {
@@ -15,12 +20,12 @@ interface Indexes {
 }
 
 /** The bytes to store. `createIndex`: 0 unless it was inherited. */
-export function encodeRecord<T extends object>(shape: Struct<T>, record: T, createIndex: number): Buffer {
+export function encodeRecord<T extends object>(shape: RecordShape<T>, record: T, createIndex: number): Buffer {
   return encode(shape, withIndexes(shape, record, { CreateIndex: createIndex, ModifyIndex: 0 }))
 }
 
 /** A copy with these indexes; the record itself where its shape has none. */
-export function withIndexes<T extends object>(shape: Struct<T>, record: T, indexes: Indexes): T {
+export function withIndexes<T extends object>(shape: RecordShape<T>, record: T, indexes: Indexes): T {
   return 'ModifyIndex' in shape.fields ? { ...record, ...indexes } : record
 }
 
@@ -30,7 +35,12 @@ export function createIndexOf(record: object): number {
 }
 
 /** @throws STATE_RECORD_CORRUPT */
-export function decodeRecord<T extends object>(shape: Struct<T>, table: string, key: string, bytes: Uint8Array): T {
+export function decodeRecord<T extends object>(
+  shape: RecordShape<T>,
+  table: string,
+  key: string,
+  bytes: Uint8Array,
+): T {
   try {
     return decode(shape, bytes)
   } catch (error) {

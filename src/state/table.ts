@@ -5,10 +5,9 @@
  * follows. `set()` changes rows and buckets only; `touch()` and `leave()` say at which index they changed, so that a
  * write can try its changes out and take them back without a trace.
  */
-import type { Struct } from '#codec'
 import { stateError } from './errors.ts'
 import { orderOf } from './keys.ts'
-import { createIndexOf, decodeRecord, deepFreeze, encodeRecord, withIndexes } from './records.ts'
+import { createIndexOf, decodeRecord, deepFreeze, encodeRecord, type RecordShape, withIndexes } from './records.ts'
 import type { Slots } from './slots.ts'
 import { SortedRows } from './sorted-rows.ts'
 import type { Topic } from './watches.ts'
@@ -34,7 +33,7 @@ export interface IndexDeclaration<T> {
 export interface TableDeclaration<T extends object> {
   /** As in the stored keys. */
   readonly name: string
-  readonly shape: Struct<T>
+  readonly shape: RecordShape<T>
   /** Whether the record may stand under this key; what is stored otherwise is corrupt. */
   fits(record: T, key: string): boolean
   readonly indexes: Readonly<Record<string, IndexDeclaration<T>>>

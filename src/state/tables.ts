@@ -5,7 +5,13 @@
  * a batch; who waits is told afterwards, from the topics that were collected.
  */
 import type {
+  ACLAuthMethod,
+  ACLBindingRule,
+  ACLPolicy,
+  ACLRole,
+  ACLToken,
   CheckServiceNode,
+  ConfigEntry,
   DirEntry,
   FederationState,
   HealthCheck,
@@ -15,7 +21,17 @@ import type {
 } from '#codec'
 import { type Change, META_PREFIX, type StoredRecord } from '#store'
 import {
+  type ACLBootstrap,
+  aclAuthMethodsTable,
+  aclBindingRulesTable,
+  aclMetaTable,
+  aclPoliciesTable,
+  aclRolesTable,
+  aclTokensTable,
+} from './acl-declarations.ts'
+import {
   checksTable,
+  configEntriesTable,
   coordinatesTable,
   federationStatesTable,
   instanceKey,
@@ -61,6 +77,13 @@ export class Tables {
   readonly kv: Table<DirEntry>
   readonly coordinates: Table<NodeCoordinate>
   readonly federationStates: Table<FederationState>
+  readonly aclTokens: Table<ACLToken>
+  readonly aclPolicies: Table<ACLPolicy>
+  readonly aclRoles: Table<ACLRole>
+  readonly aclAuthMethods: Table<ACLAuthMethod>
+  readonly aclBindingRules: Table<ACLBindingRule>
+  readonly aclMeta: Table<ACLBootstrap>
+  readonly configEntries: Table<ConfigEntry>
   readonly names: ServiceNames
   /** Instances as they were last read with node and checks, until one of these changes. */
   readonly #instances = new Map<string, CheckServiceNode>()
@@ -78,6 +101,13 @@ export class Tables {
     this.kv = this.#add(kvTable)
     this.coordinates = this.#add(coordinatesTable)
     this.federationStates = this.#add(federationStatesTable)
+    this.aclTokens = this.#add(aclTokensTable)
+    this.aclPolicies = this.#add(aclPoliciesTable)
+    this.aclRoles = this.#add(aclRolesTable)
+    this.aclAuthMethods = this.#add(aclAuthMethodsTable)
+    this.aclBindingRules = this.#add(aclBindingRulesTable)
+    this.aclMeta = this.#add(aclMetaTable)
+    this.configEntries = this.#add(configEntriesTable)
     this.names = new ServiceNames(this.services)
   }
 

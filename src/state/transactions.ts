@@ -7,13 +7,17 @@
  */
 import type {
   CheckServiceNode,
+  ConfigEntry,
+  ConfigEntryKind,
   DirEntry,
+  EntryOf,
   FederationState,
   HealthCheck,
   Node,
   NodeCoordinate,
   NodeService,
 } from '#codec'
+import type { AclReads, AclWrites } from './acl-accessors.ts'
 
 /** Tells when something that a reading saw has changed since. */
 export interface Watch {
@@ -90,13 +94,21 @@ export interface FederationStatesReader {
   all(): readonly FederationState[]
 }
 
-export interface ReadTx {
+/** Names are compared without regard to case; lists are sorted by kind, then by name. */
+export interface ConfigEntriesReader {
+  get<K extends ConfigEntryKind>(kind: K, name: string): EntryOf<K> | undefined
+  ofKind<K extends ConfigEntryKind>(kind: K): readonly EntryOf<K>[]
+  all(): readonly ConfigEntry[]
+}
+
+export interface ReadTx extends AclReads {
   readonly nodes: NodesReader
   readonly services: ServicesReader
   readonly checks: ChecksReader
   readonly kv: KvReader
   readonly coordinates: CoordinatesReader
   readonly federationStates: FederationStatesReader
+  readonly configEntries: ConfigEntriesReader
   /** The health view of a service: fires on its instances, their nodes and their checks. `connect`: see connectFor(). */
   instances(name: string, options?: { readonly connect?: boolean }): readonly CheckServiceNode[]
 }
@@ -108,7 +120,7 @@ export interface ReadTx {
  *
  * What a point read (`get`) saw must still hold when the transaction commits; else the work runs again.
  */
-export interface WriteTx extends ReadTx {
+export interface WriteTx extends ReadTx, AclWrites {
   /** A node whose ID another name has is that node renamed: the old one goes with all that is on it. */
   putNode(node: Node): boolean
   /** With its services, checks and coordinates. */
@@ -128,4 +140,6 @@ export interface WriteTx extends ReadTx {
   putCoordinate(coordinate: NodeCoordinate): boolean
   putFederationState(state: FederationState): boolean
   deleteFederationState(datacenter: string): boolean
+  putConfigEntry(entry: ConfigEntry): boolean
+  deleteConfigEntry(kind: ConfigEntryKind, name: string): boolean
 }

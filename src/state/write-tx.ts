@@ -5,8 +5,9 @@
  * What belongs together over several keys is guarded, so that it holds with many servers too: who adds something to a
  * node touches the node's guard, who takes away everything on it relies on the guard being untouched.
  */
-import type { HealthCheck, Node, NodeService } from '#codec'
-import { checkKey, coordinateKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
+import { configEntryName, type HealthCheck, type Node, type NodeService } from '#codec'
+import { type AclWrites, aclWrites } from './acl-accessors.ts'
+import { checkKey, configEntryKey, coordinateKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { stateError } from './errors.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
 import type { Plan } from './plan.ts'
@@ -21,6 +22,7 @@ export function createWrites(plan: Plan): WriteTx {
     ...serviceWrites(plan),
     ...checkWrites(plan),
     ...otherWrites(plan),
+    ...aclWrites(plan),
   }
 }
 
@@ -146,6 +148,7 @@ function checkWrites(plan: Plan): Pick<WriteTx, 'putCheck' | 'deleteCheck'> {
 type OtherWrites = Omit<
   WriteTx,
   | keyof ReturnType<typeof createReads>
+  | keyof AclWrites
   | 'putNode'
   | 'deleteNode'
   | 'putService'
@@ -177,6 +180,10 @@ function otherWrites(plan: Plan): OtherWrites {
     },
     putFederationState: (state) => plan.put(plan.tables().federationStates, state.Datacenter, state),
     deleteFederationState: (datacenter) => plan.delete(plan.tables().federationStates, datacenter),
+    putConfigEntry(entry) {
+      return plan.put(plan.tables().configEntries, configEntryKey(entry.Kind, configEntryName(entry)), entry)
+    },
+    deleteConfigEntry: (kind, name) => plan.delete(plan.tables().configEntries, configEntryKey(kind, name)),
   }
 }
 
