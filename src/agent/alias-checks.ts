@@ -1,46 +1,57 @@
 /**
  * Alias checks: as healthy as the service or node they stand for, here or elsewhere in the datacenter. Pure.
  *
- * An alias is always worked out from checks that are none, through other aliases where it stands for these. So the order
- * in which they are worked out does not matter, and aliases that stand for each other cannot keep each other critical.
+ * An alias of what has aliases itself takes the state of what these stand for in the end, so that aliases that point at
+ * each other, or at themselves, hold nobody critical.
  */
 import type { HealthCheck } from '#codec'
-import type { ProbeResult } from './check-probes.ts'
+import type { ProbeResult } from './check-results.ts'
 
-const RANK: Readonly<Record<string, number>> = { passing: 0, warning: 1, critical: 2 }
-const WORST_RANK = 2
+/** Outputs of aliases of aliases grow by each of them, up to this. */
+const MAX_ALIAS_OUTPUT_CHARACTERS = 16_384
+const RANK = { passing: 0, warning: 1, critical: 2 } as const
 
-/** What is known about checks when an alias is worked out. */
-export interface AliasedChecks {
-  /** The checks that an alias stands for; undefined for a check that is no alias of this agent. */
-  of(check: HealthCheck): readonly HealthCheck[] | undefined
+/** What an alias stands for. `node` "": this agent's. `service` "": the node itself. */
+export interface AliasTarget {
+  readonly node: string
+  readonly service: string
 }
 
-/** The state that an alias takes from the checks it stands for. */
-export function aliasState(alias: HealthCheck, known: AliasedChecks): ProbeResult {
-  return resolve(alias, known, new Set())
+/** What is known of the targets. */
+export interface AliasView {
+  /** The target's checks and those of its node; undefined when there is no such service. */
+  checks(target: AliasTarget): readonly HealthCheck[] | undefined
+  /** What a check of this agent stands for, when it is an alias. */
+  aliasOf(check: HealthCheck, target: AliasTarget): AliasTarget | undefined
 }
 
-function resolve(alias: HealthCheck, known: AliasedChecks, seen: Set<string>): ProbeResult {
-  seen.add(alias.CheckID)
-  const checks = (known.of(alias) ?? []).flatMap((check) => {
-    if (known.of(check) === undefined) return [{ name: check.Name, status: check.Status, output: check.Output }]
-    return seen.has(check.CheckID) ? [] : [{ name: check.Name, ...resolve(check, known, seen) }]
-  })
-  if (checks.length === 0) return { status: 'passing', output: 'No checks found.' }
-  const worst = checks.reduce((left, right) => (rank(right.status) > rank(left.status) ? right : left))
-  if (rank(worst.status) === 0) return { status: 'passing', output: 'All checks passing.' }
-  return {
-    status: worst.status === 'warning' ? 'warning' : 'critical',
-    output: `Aliased check "${worst.name}" failing: ${worst.output}`,
+/** The state that the alias `id` takes. */
+export function aliasState(id: string, target: AliasTarget, view: AliasView): ProbeResult {
+  return evaluate(target, view, new Set([id]))
+}
+
+function evaluate(target: AliasTarget, view: AliasView, seen: ReadonlySet<string>): ProbeResult {
+  const checks = view.checks(target)
+  if (checks === undefined) {
+    const place = target.node === '' ? '' : ` on node ${target.node}`
+    return { status: 'critical', output: `Service ${target.service} could not be found${place}` }
   }
+  let worst: { name: string; result: ProbeResult } | undefined
+  let count = 0
+  for (const check of checks) {
+    const further = view.aliasOf(check, target)
+    if (further && seen.has(check.CheckID)) continue
+    count++
+    const result = further ? evaluate(further, view, new Set(seen).add(check.CheckID)) : stateOf(check)
+    if (RANK[result.status] > (worst ? RANK[worst.result.status] : 0)) worst = { name: check.Name, result }
+  }
+  if (count === 0) return { status: 'passing', output: 'No checks found.' }
+  if (!worst) return { status: 'passing', output: 'All checks passing.' }
+  const output = `Aliased check "${worst.name}" failing: ${worst.result.output}`
+  return { status: worst.result.status, output: output.slice(0, MAX_ALIAS_OUTPUT_CHARACTERS) }
 }
 
-function rank(status: string): number {
-  return RANK[status] ?? WORST_RANK
-}
-
-/** Which checks an alias stands for: those of a node, and of a service where one is named. */
-export function aliasedChecks(checks: readonly HealthCheck[], serviceId: string): readonly HealthCheck[] {
-  return checks.filter((check) => check.ServiceID === '' || check.ServiceID === serviceId)
+function stateOf({ Status, Output }: HealthCheck): ProbeResult {
+  const status = Status === 'passing' || Status === 'warning' ? Status : 'critical'
+  return { status, output: Output }
 }

@@ -1,30 +1,35 @@
 /**
  * Keeps the catalog equal to this agent's services and checks: at once after each change, fully once a minute.
  *
- * Changes that come together go in one pass, each service with its checks in one registration. What the catalog holds for
- * this node and the agent does not know is removed, except what the server itself writes there.
+ * Changes that come together go in one pass, each service with its checks in one registration; only what differs is
+ * written. What the catalog holds for this node and the agent does not know is removed, except what the server itself
+ * writes there. What the catalog refuses is tried again, later each time, and holds up nothing else.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, type Logger, messageOf, type Timer } from '#base'
 import { DeregisterRequest, type HealthCheck, type NodeService, RegisterRequest } from '#codec'
 import { catalog, type Endpoints } from '#endpoints'
-import type { State } from '#state'
+import type { ReadTx, State } from '#state'
+import { localAgentError } from './local-errors.ts'
 import { SERF_HEALTH } from './member-reconcile.ts'
 
-/** A change goes out at once; those that come while a pass is under way go together in the next. */
-const SETTLE_MS = 0
 const FULL_INTERVAL_MS = 60_000
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 15_000
 /** Registrations that are under way at the same time. */
 const PARALLEL = 32
-/** Checks in one registration; Catalog.Register takes 60. */
-const CHECKS_AT_ONCE = 50
+/** What one registration may carry. */
+const MAX_CHECKS_PER_REQUEST = 60
 /** The service that member-reconcile.ts keeps. */
 const OWN_SERVICE = 'consul'
 
 export interface LocalRecords {
   services(): readonly NodeService[]
-  checks(): readonly HealthCheck[]
+  service(id: string): NodeService | undefined
+  checksOf(serviceId: string): readonly HealthCheck[]
+  check(id: string): HealthCheck | undefined
+  /** A changed output of this check waits: alone it is no reason to write. */
+  isOutputDeferred(checkId: string): boolean
 }
 
 export interface SyncModules {
@@ -37,21 +42,24 @@ export interface SyncModules {
   readonly onTags: (serviceId: string, tags: readonly string[]) => void
 }
 
+/** Why a service is looked at: what it says itself has changed, or only its checks. */
+type Change = 'service' | 'checks'
+
 export class CatalogSync {
   readonly #node: string
   readonly #modules: SyncModules
   /** Service IDs to look at; "" stands for the node's own checks. */
-  readonly #dirty = new Set<string>()
-  /** Services whose definition is new: their tags go to the catalog, whoever may override them later. */
-  readonly #defined = new Set<string>()
+  #dirty = new Map<string, Change>()
   #full = true
-  #dueMs = 0
   #timer: Timer | undefined
   #fullTimer: Timer | undefined
+  #retryTimer: Timer | undefined
   #pass: Promise<void> = Promise.resolve()
   #scheduled: PromiseWithResolvers<void> | undefined
   #failures = 0
   #stopped = false
+  /** Local records and what the catalog held when both were last found equal: neither changes without a new object. */
+  readonly #equal = new WeakMap<object, object>()
 
   constructor(node: string, modules: SyncModules) {
     this.#node = node
@@ -62,42 +70,32 @@ export class CatalogSync {
   start(): Promise<void> {
     this.#fullTimer = this.#modules.clock.every(FULL_INTERVAL_MS, () => {
       this.#full = true
-      void this.#schedule(0)
+      void this.#schedule()
     })
-    return this.#schedule(0)
+    return this.#schedule()
   }
 
   stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
     this.#fullTimer?.cancel()
+    this.#retryTimer?.cancel()
     this.#scheduled?.resolve()
     return this.#pass
   }
 
   /** A service, its checks, or (with "") a check of the node has changed. Resolves when that was tried. */
-  changed(serviceId: string): Promise<void> {
-    this.#dirty.add(serviceId)
-    return this.#schedule(SETTLE_MS)
+  changed(serviceId: string, change: Change = 'checks'): Promise<void> {
+    if (this.#dirty.get(serviceId) !== 'service') this.#dirty.set(serviceId, change)
+    return this.#schedule()
   }
 
-  /** These were registered anew: what they say counts more than what the catalog has. */
-  defined(serviceIds: readonly string[]): void {
-    for (const id of serviceIds) this.#defined.add(id)
-  }
-
-  #schedule(delayMs: number): Promise<void> {
+  #schedule(): Promise<void> {
     if (this.#stopped) return Promise.resolve()
-    const dueMs = this.#modules.clock.nowMs() + delayMs
-    const waiting = this.#scheduled
-    if (waiting && this.#dueMs <= dueMs) return waiting.promise
-    // A change does not wait for the end of a pause after a failure.
-    this.#timer?.cancel()
-    const scheduled = waiting ?? Promise.withResolvers<void>()
+    if (this.#scheduled) return this.#scheduled.promise
+    const scheduled = Promise.withResolvers<void>()
     this.#scheduled = scheduled
-    this.#dueMs = dueMs
-    this.#timer = this.#modules.clock.after(delayMs, () => {
-      this.#dueMs = 0
+    this.#timer = this.#modules.clock.after(0, () => {
       this.#pass = this.#pass.then(async () => {
         this.#scheduled = undefined
         await this.#run()
@@ -110,111 +108,131 @@ export class CatalogSync {
   async #run(): Promise<void> {
     if (this.#stopped) return
     const full = this.#full
-    const dirty = new Set(this.#dirty)
+    const dirty = this.#dirty
     this.#full = false
-    this.#dirty.clear()
-    const { failed, error } = await this.#push(full, dirty)
-    if (error === undefined) {
-      this.#failures = 0
-      return
+    this.#dirty = new Map()
+    const failed = new Map<string, unknown>()
+    try {
+      await inParallel(this.#tasks(full, dirty), failed)
+    } catch (error) {
+      this.#full ||= full
+      for (const [id, change] of dirty) if (!this.#dirty.has(id)) this.#dirty.set(id, change)
+      failed.set('', error)
     }
-    for (const id of failed) this.#dirty.add(id)
-    this.#failures++
-    this.#modules.log.warn('the catalog could not be brought in line with this agent, trying again', {
-      services: failed.join(','),
-      error: messageOf(error),
-    })
-    void this.#schedule(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures - 1, 8)))
+    for (const id of failed.keys()) if (!this.#dirty.has(id)) this.#dirty.set(id, dirty.get(id) ?? 'checks')
+    if (failed.size > 0) this.#retry(failed)
+    else this.#failures = 0
   }
 
-  async #push(full: boolean, dirty: ReadonlySet<string>): Promise<Outcome> {
-    const { records, state } = this.#modules
-    const services = new Map(records.services().map((service) => [service.ID, service]))
-    const checks = Map.groupBy(records.checks(), (check) => check.ServiceID)
-    const held = state.read((tx) => ({
-      services: tx.services.ofNode(this.#node),
-      checks: tx.checks.ofNode(this.#node),
-    })).value
-    const concerned = (serviceId: string) => full || dirty.has(serviceId)
-    const known = new Set(records.checks().map((check) => check.CheckID))
-    const goneServices = held.services.filter(
-      (service) => service.ID !== OWN_SERVICE && concerned(service.ID) && !services.has(service.ID),
-    )
-    const gone = new Set(goneServices.map((service) => service.ID))
-    const goneChecks = held.checks.filter(
-      (check) =>
-        check.CheckID !== SERF_HEALTH &&
-        concerned(check.ServiceID) &&
-        !known.has(check.CheckID) &&
-        !gone.has(check.ServiceID),
-    )
-    const tasks: Task[] = [
-      ...goneServices.map(({ ID }) => ({ id: ID, run: () => this.#deregister({ ServiceID: ID }) })),
-      ...goneChecks.map(({ CheckID, ServiceID }) => ({ id: ServiceID, run: () => this.#deregister({ CheckID }) })),
-    ]
-    const heldById = new Map(held.services.map((service) => [service.ID, service]))
-    for (const service of services.values()) {
-      const { ID } = service
-      if (!concerned(ID)) continue
-      const current = heldById.get(ID)
-      const fresh = this.#defined.delete(ID)
-      const overridden = service.EnableTagOverride && current !== undefined && !fresh
-      const Tags = overridden ? current.Tags : service.Tags
-      if (overridden) this.#modules.onTags(ID, Tags ?? [])
-      const run = () => this.#register({ ...service, Tags }, checks.get(ID) ?? [])
-      const onFailure = () => void (fresh && this.#defined.add(ID))
-      tasks.push({ id: ID, run, onFailure })
+  #retry(failed: ReadonlyMap<string, unknown>): void {
+    const [[id = '', error] = []] = failed
+    this.#modules.log.warn('the catalog could not be brought in line with this agent, trying again', {
+      ...(id === '' ? {} : { service: id }),
+      error: messageOf(error),
+    })
+    const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures++, 8))
+    this.#retryTimer?.cancel()
+    if (!this.#stopped) this.#retryTimer = this.#modules.clock.after(delayMs, () => void this.#schedule())
+  }
+
+  /** What is to be written, by service. @throws NODE_NOT_IN_CATALOG */
+  #tasks(full: boolean, dirty: ReadonlyMap<string, Change>): readonly Task[] {
+    return this.#modules.state.read((tx) => {
+      if (!tx.nodes.get(this.#node)) throw localAgentError('NODE_NOT_IN_CATALOG', { node: this.#node })
+      const ids = full ? new Set([...dirty.keys(), ...this.#allIds(tx)]) : dirty.keys()
+      return [...ids].flatMap((id) => this.#tasksOf(tx, id, dirty.get(id)))
+    }).value
+  }
+
+  /** Every service ID that the catalog or this agent knows, and "". */
+  *#allIds(tx: ReadTx): Iterable<string> {
+    yield ''
+    for (const service of this.#modules.records.services()) yield service.ID
+    for (const service of tx.services.ofNode(this.#node)) yield service.ID
+  }
+
+  #tasksOf(tx: ReadTx, id: string, change: Change | undefined): Task[] {
+    const { records } = this.#modules
+    const service = id === '' ? undefined : records.service(id)
+    const held = id === '' ? undefined : tx.services.get(this.#node, id)
+    const task = (run: Task['run']): Task => ({ id, run })
+    if (id !== '' && !service) {
+      return held && id !== OWN_SERVICE ? [task(() => this.#deregister({ ServiceID: id }))] : []
     }
-    if (concerned('') && checks.has('')) tasks.push({ id: '', run: () => this.#register(null, checks.get('') ?? []) })
-    return inParallel(tasks)
+    const gone = tx.checks
+      .forInstance(this.#node, id)
+      .filter((check) => check.ServiceID === id && check.CheckID !== SERF_HEALTH && !records.check(check.CheckID))
+    const tasks = gone.map((check) => task(() => this.#deregister({ CheckID: check.CheckID })))
+    const wanted = service && held && change !== 'service' ? this.#withHeldTags(service, held) : service
+    const checks = records
+      .checksOf(id)
+      .filter((check) => !this.#sameCheck(check, tx.checks.get(this.#node, check.CheckID)))
+    const serviceDiffers = wanted !== undefined && !this.#sameService(wanted, held)
+    if (!serviceDiffers && checks.length === 0) return tasks
+    return [...tasks, task(() => this.#register(serviceDiffers ? wanted : null, checks))]
+  }
+
+  /** Tags that others may override come from the catalog, unless the service was just registered here. */
+  #withHeldTags(service: NodeService, held: NodeService): NodeService {
+    if (!service.EnableTagOverride || isDeepStrictEqual(service.Tags, held.Tags)) return service
+    this.#modules.onTags(service.ID, held.Tags ?? [])
+    return { ...service, Tags: held.Tags }
+  }
+
+  #sameService(local: NodeService, held: NodeService | undefined): boolean {
+    if (held === undefined || this.#equal.get(local) === held) return held !== undefined
+    const plain = (service: NodeService) => ({ ...service, CreateIndex: 0, ModifyIndex: 0 })
+    const same = isDeepStrictEqual(plain(local), plain(held))
+    if (same) this.#equal.set(local, held)
+    return same
+  }
+
+  /** Name and tags of the service are the catalog's to fill in. */
+  #sameCheck(local: HealthCheck, held: HealthCheck | undefined): boolean {
+    if (held === undefined || this.#equal.get(local) === held) return held !== undefined
+    const output = this.#modules.records.isOutputDeferred(local.CheckID) ? { Output: '' } : {}
+    const plain = (check: HealthCheck) => {
+      return { ...check, Node: '', ServiceName: '', ServiceTags: null, CreateIndex: 0, ModifyIndex: 0, ...output }
+    }
+    const same = isDeepStrictEqual(plain(local), plain(held))
+    if (same && local.Output === held.Output) this.#equal.set(local, held)
+    return same
   }
 
   async #register(service: NodeService | null, checks: readonly HealthCheck[]): Promise<void> {
-    for (let first = 0; first === 0 || first < checks.length; first += CHECKS_AT_ONCE) {
+    for (let from = 0; from === 0 || from < checks.length; from += MAX_CHECKS_PER_REQUEST) {
       const request = RegisterRequest.of({
         Node: this.#node,
         SkipNodeUpdate: true,
-        Service: first === 0 ? service : null,
-        Checks: checks.slice(first, first + CHECKS_AT_ONCE),
+        Service: from === 0 ? service : null,
+        Checks: checks.slice(from, from + MAX_CHECKS_PER_REQUEST),
       })
       await this.#modules.endpoints.call(catalog.register, request)
     }
   }
 
-  #deregister(what: { ServiceID: string } | { CheckID: string }): Promise<unknown> {
-    return this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: this.#node, ...what }))
+  async #deregister(what: { ServiceID: string } | { CheckID: string }): Promise<void> {
+    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: this.#node, ...what }))
   }
 }
 
 interface Task {
-  /** The service it is about. */
+  /** The service that it is about. */
   readonly id: string
-  readonly run: () => Promise<unknown>
-  readonly onFailure?: () => void
+  readonly run: () => Promise<void>
 }
 
-interface Outcome {
-  readonly failed: readonly string[]
-  /** Of the last that failed. */
-  readonly error: unknown
-}
-
-/** Runs all, a bounded number at a time; one that fails keeps no other from running. */
-async function inParallel(tasks: readonly Task[]): Promise<Outcome> {
-  const failed = new Set<string>()
-  let last: unknown
+/** Runs every task, whatever becomes of the others; what failed is noted by service. */
+async function inParallel(tasks: readonly Task[], failed: Map<string, unknown>): Promise<void> {
   let next = 0
   const worker = async () => {
     for (let task = tasks[next++]; task; task = tasks[next++]) {
       try {
         await task.run()
       } catch (error) {
-        failed.add(task.id)
-        task.onFailure?.()
-        last = error
+        failed.set(task.id, error)
       }
     }
   }
   await Promise.all(Array.from({ length: Math.min(PARALLEL, tasks.length) }, worker))
-  return { failed: [...failed], error: last }
 }

@@ -78,7 +78,7 @@ function taggedAddresses(
  *
  * @param takenPorts - ports of other services of this agent
  * @param portBefore - the one that this sidecar had so far; it is kept where none is asked for
- * @throws SIDECAR_PORTS_USED_UP
+ * @throws SIDECAR_PORTS_USED_UP, NESTED_SIDECAR; JSON_ codes of #codec
  */
 export function sidecarOf(
   definition: AgentServiceDefinition,
@@ -91,8 +91,9 @@ export function sidecarOf(
     unknownKeys: 'refuse',
   })
   const id = definition.ID || definition.Name
+  if (given.Connect?.SidecarService) throw localAgentError('NESTED_SIDECAR', { service: id })
   const proxy = given.Proxy ?? ConnectProxyConfig.of()
-  const port = given.Port || portBefore || freePort(id, takenPorts)
+  const port = given.Port || freePort(id, takenPorts, portBefore)
   const address = given.Address || definition.Address
   const local = definition.Port === 0 ? {} : { LocalServiceAddress: '127.0.0.1', LocalServicePort: definition.Port }
   const checks = checksOf(given)
@@ -121,6 +122,12 @@ export function sidecarId(definition: AgentServiceDefinition): string {
   return `${definition.ID || definition.Name}-sidecar-proxy`
 }
 
+/** The definition without its sidecar. */
+export function withoutSidecar(definition: AgentServiceDefinition): AgentServiceDefinition {
+  if (!definition.Connect) return definition
+  return { ...definition, Connect: { ...definition.Connect, SidecarService: null } }
+}
+
 /** The definition with the port that its sidecar was given, so that it has the same one after a restart. */
 export function withSidecarPort(definition: AgentServiceDefinition, port: number | undefined): AgentServiceDefinition {
   const asked = definition.Connect?.SidecarService
@@ -131,7 +138,8 @@ export function withSidecarPort(definition: AgentServiceDefinition, port: number
   return { ...definition, Connect: { ...definition.Connect, SidecarService } }
 }
 
-function freePort(service: string, taken: ReadonlySet<number>): number {
+function freePort(service: string, taken: ReadonlySet<number>, before: number | undefined): number {
+  if (before !== undefined && before > 0 && !taken.has(before)) return before
   const { first, last } = SIDECAR_PORTS
   for (let port: number = first; port <= last; port++) if (!taken.has(port)) return port
   throw localAgentError('SIDECAR_PORTS_USED_UP', { service, first, last })

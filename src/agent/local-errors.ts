@@ -35,6 +35,17 @@ export const localAgentError = errorTable({
       `Register sidecar of "${service}": all ports from ${first} to ${last} are taken`,
     hint: () => 'give Connect.SidecarService a Port',
   },
+  NODE_NOT_IN_CATALOG: {
+    status: 500,
+    message: ({ node }: { node: string }) => `Write services of node "${node}": the catalog does not have it now`,
+    hint: () => 'nothing: it comes back with the next look at the members',
+  },
+  NESTED_SIDECAR: {
+    status: 400,
+    message: ({ service }: { service: string }) =>
+      `Register sidecar of "${service}": a sidecar cannot have a sidecar of its own`,
+    hint: () => 'remove SidecarService from Connect.SidecarService',
+  },
   LOCAL_FILE_UNWRITABLE: {
     status: 500,
     message: ({ path, reason }: { path: string; reason: string }) => `Keep registration "${path}": ${reason}`,
