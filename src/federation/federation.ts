@@ -3,7 +3,7 @@
  * joins, what is told to the primary and copied from it, and the doctor who watches over it.
  */
 import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
-import { DCSpecificRequest, FederationStateRequest } from '#codec'
+import { DCSpecificRequest, type FederationState, FederationStateRequest } from '#codec'
 import { type AnyOperation, type Endpoints, federationState } from '#endpoints'
 import type { GossipEvent, GossipPool } from '#gossip'
 import { RpcConnectionPool } from '#net'
@@ -18,6 +18,7 @@ import { asServer } from './servers.ts'
 import type { FederationStatus } from './status.ts'
 import { WanJoin } from './wan-join.ts'
 import type { WanLink } from './wan-link.ts'
+import { WanReunion } from './wan-reunion.ts'
 
 /** The primary forgets the gateways of datacenters that nobody knows any more. */
 const PRUNE_INTERVAL_MS = 3_600_000
@@ -59,6 +60,7 @@ export class Federation {
   #antiEntropy: FederationStateAntiEntropy | undefined
   #wanJoin: WanJoin | undefined
   #primaryWasLost = false
+  #reunion: WanReunion | undefined
   #pusher: PrimaryGatewaysPusher | undefined
 
   constructor(options: FederationOptions, modules: FederationModules) {
@@ -101,6 +103,8 @@ export class Federation {
   }
 
   start(endpoints: Endpoints): void {
+    const { wan, link } = this.#modules
+    if (wan && this.#options.enabled) this.#startReunion(wan)
     this.#followStates()
     this.#doctor.start()
     this.#stops.push(() => this.#doctor.stop())
@@ -108,7 +112,6 @@ export class Federation {
     this.#probe.start()
     this.#startAntiEntropy(endpoints)
     this.#stops.push(() => this.#probe.stop())
-    const { wan, link } = this.#modules
     if (wan) this.#stops.push(wan.on((event) => this.#onGossip(event)))
     this.#stops.push(link.reachability.onChange((datacenter, reachable) => this.#onReachable(datacenter, reachable)))
     if (this.#primary) this.#startPrimary(endpoints)
@@ -206,6 +209,7 @@ export class Federation {
     const follow = () => {
       const { value, watch } = state.read((tx) => tx.federationStates.all())
       link.locator.setStates(value)
+      this.#reunion?.follow(value.flatMap((entry) => (this.#isOther(entry) ? [entry.Datacenter] : [])))
       this.#onGateways()
       cancel = watch.onFire(follow)
     }
@@ -213,9 +217,23 @@ export class Federation {
     this.#stops.push(() => cancel())
   }
 
+  #startReunion(wan: GossipPool): void {
+    const { clock, log } = this.#modules
+    const reunion = new WanReunion({ wan, clock, log: log.named('wan') })
+    this.#reunion = reunion
+    this.#stops.push(() => reunion.stop())
+  }
+
+  /** Whether the state is of a datacenter with gateways that is neither ours nor the primary, which is joined anyway. */
+  #isOther({ Datacenter, MeshGateways }: FederationState): boolean {
+    const { datacenter, primaryDatacenter } = this.#options
+    return Datacenter !== datacenter && Datacenter !== primaryDatacenter && (MeshGateways?.length ?? 0) > 0
+  }
+
   /** Other gateways are known now: whoever was silent behind the old ones is tried again at once. */
   #onGateways(): void {
     const { reachability } = this.#modules.link
+    this.#reunion?.wake()
     for (const datacenter of this.router.datacenters()) {
       if (datacenter === this.#options.datacenter || reachability.way(datacenter)?.reachable) continue
       reachability.reopen(datacenter)

@@ -22,12 +22,13 @@ export interface WanJoinModules {
   readonly wan: Pick<GossipPool, 'join'>
   readonly clock: Clock
   readonly log: Logger
-  /** Whether a server of the primary is alive in the pool. */
+  /** Whether the pool has the datacenter in it. */
   readonly joined: () => boolean
 }
 
+/** Keeps one datacenter in our pool: the primary, in a secondary. */
 export class WanJoin {
-  readonly #primaryDatacenter: string
+  readonly #datacenter: string
   readonly #modules: WanJoinModules
   readonly #stop = new AbortController()
   #wake: () => void = () => {}
@@ -36,8 +37,8 @@ export class WanJoin {
   /** Why the last attempt failed; empty once joined. */
   lastError = ''
 
-  constructor(primaryDatacenter: string, modules: WanJoinModules) {
-    this.#primaryDatacenter = primaryDatacenter
+  constructor(datacenter: string, modules: WanJoinModules) {
+    this.#datacenter = datacenter
     this.#modules = modules
   }
 
@@ -72,10 +73,10 @@ export class WanJoin {
         continue
       }
       try {
-        const result = await wan.join([`*.${this.#primaryDatacenter}/${PLACEHOLDER_ADDRESS}`], { ignoreOld: true })
+        const result = await wan.join([`*.${this.#datacenter}/${PLACEHOLDER_ADDRESS}`], { ignoreOld: true })
         if (result.joined > 0) {
           this.#again = false
-          log.info('joined the WAN pool', { primary: this.#primaryDatacenter })
+          log.info('joined the WAN pool', { datacenter: this.#datacenter })
         } else this.lastError = result.errors.join('; ')
       } catch (error) {
         this.lastError = messageOf(error)
@@ -83,7 +84,7 @@ export class WanJoin {
       if (joined() && !this.#again) continue
       if (failures === 0) {
         log.warn('the WAN pool could not be joined, trying again', {
-          primary: this.#primaryDatacenter,
+          datacenter: this.#datacenter,
           error: this.lastError,
         })
       }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
-import { after, afterEach, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { type Datacenter, newCa, newGossipKey } from '../support/datacenter.ts'
 import { eventually } from '../support/eventually.ts'
 import { TestBed } from '../support/federation.ts'
@@ -15,8 +15,6 @@ let encrypted: Datacenter
 let plain: Datacenter
 let encryptedGateway = ''
 let plainGateway = ''
-/** What a test started beside them. */
-const started: Datacenter[] = []
 
 before(async () => {
   encryptedGateway = await bed.address()
@@ -36,14 +34,10 @@ before(async () => {
   })
 })
 after(() => bed.stop())
-afterEach(async () => {
-  for (const each of started.splice(0)) await Promise.all([each.server?.stop('SIGKILL'), each.gateway?.stop('SIGKILL')])
-})
 
 /** Starts the server of a secondary that is wrong in `options`. */
 async function secondary(options: Parameters<TestBed['make']>[0]): Promise<Datacenter> {
   const made = await bed.make({ primaryGateways: [encryptedGateway], ...options })
-  started.push(made)
   made.startServer()
   await made.ready()
   return made
@@ -115,7 +109,7 @@ test('different gossip keys are named by both sides, and never shown', async () 
   }
 })
 
-test('two datacenters with one name are named by the third', async () => {
+test('two datacenters with one name are named by both', async () => {
   const one = await secondary({ name: 'dc2', label: 'first-dc2', node: 'server-a' })
   one.startGateway(await bed.address())
   await eventually('the first is read by the primary', () => encrypted.reads('dc2'))
@@ -142,29 +136,6 @@ test('two datacenters with one name and one node name are named', async () => {
   })
 })
 
-test('another certificate authority is named, and reads say so', async () => {
-  const dc5 = await secondary({ name: 'dc5', label: 'other-ca', ca: newCa() })
-  await names(dc5, {
-    code: 'CA_DIFFERS',
-    message:
-      /^Certificate authority \(setting "ca_file"\): datacenter "dc5" and datacenter "dc1" do not trust the same CA: /,
-    hint: /with the CA of the primary: caCert and caKey in the federation secret/,
-  })
-  assert.match(await dc5.readError('dc1'), /Remote DC has no server currently reachable: primary datacenter "dc1"/)
-})
-
-test('primary_gateways that nothing listens at are named, and reads say so', async () => {
-  const closed = await bed.address()
-  const dc6 = await secondary({ name: 'dc6', label: 'closed', primaryGateways: [closed] })
-  await names(dc6, {
-    code: 'GATEWAY_UNREACHABLE',
-    message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${closed}".*connection refused$`),
-    hint: /compare "primary_gateways" of datacenter "dc6" with where the mesh gateways of "dc1" listen/,
-  })
-  const text = await dc6.readError('dc1')
-  assert.match(text, new RegExp(`mesh gateways tried: ${closed}, never reached \\(.*connection refused\\)$`))
-})
-
 async function webServer(): Promise<{ server: Server; address: string }> {
   const server = createServer((_request, response) => response.end('no gateway\n'))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -173,30 +144,56 @@ async function webServer(): Promise<{ server: Server; address: string }> {
   return { server, address: `127.0.0.1:${at.port}` }
 }
 
-test('primary_gateways at which something else answers are named', async () => {
-  const web = await webServer()
-  try {
-    const dc7 = await secondary({ name: 'dc7', label: 'web', primaryGateways: [web.address] })
-    await names(dc7, {
-      code: 'GATEWAY_WRONG',
-      message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${web.address}"`),
-      hint: /what answers there may be no mesh gateway/,
+// Each waits until the problem has lasted long enough to be logged: together that is one wait.
+describe('a way to the primary that is none', { concurrency: true }, () => {
+  test('another certificate authority is named, and reads say so', async () => {
+    const dc5 = await secondary({ name: 'dc5', label: 'other-ca', ca: newCa() })
+    await names(dc5, {
+      code: 'CA_DIFFERS',
+      message:
+        /^Certificate authority \(setting "ca_file"\): datacenter "dc5" and datacenter "dc1" do not trust the same CA: /,
+      hint: /with the CA of the primary: caCert and caKey in the federation secret/,
     })
-  } finally {
-    web.server.close()
-  }
-})
-
-test("primary_gateways that are the secondary's own gateway are named", async () => {
-  const own = await bed.address()
-  const dc8 = await secondary({ name: 'dc8', label: 'own', primaryGateways: [own] })
-  dc8.startGateway(own)
-  await names(dc8, {
-    code: 'GATEWAY_WRONG',
-    message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${own}"`),
-    hint: /compare "primary_gateways" of datacenter "dc8"/,
+    assert.match(await dc5.readError('dc1'), /Remote DC has no server currently reachable: primary datacenter "dc1"/)
   })
-  const answer = await bed.programs.hanse(['federation', 'status', '-http-addr', dc8.client.address])
-  assert.match(answer.output, /GATEWAY_WRONG/)
-  assert.match(answer.output, /primary_gateways/)
+
+  test('primary_gateways that nothing listens at are named, and reads say so', async () => {
+    const closed = await bed.address()
+    const dc6 = await secondary({ name: 'dc6', label: 'closed', primaryGateways: [closed] })
+    await names(dc6, {
+      code: 'GATEWAY_UNREACHABLE',
+      message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${closed}".*connection refused$`),
+      hint: /compare "primary_gateways" of datacenter "dc6" with where the mesh gateways of "dc1" listen/,
+    })
+    const text = await dc6.readError('dc1')
+    assert.match(text, new RegExp(`mesh gateways tried: ${closed}, never reached \\(.*connection refused\\)$`))
+  })
+
+  test('primary_gateways at which something else answers are named', async () => {
+    const web = await webServer()
+    try {
+      const dc7 = await secondary({ name: 'dc7', label: 'web', primaryGateways: [web.address] })
+      await names(dc7, {
+        code: 'GATEWAY_WRONG',
+        message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${web.address}"`),
+        hint: /what answers there may be no mesh gateway/,
+      })
+    } finally {
+      web.server.close()
+    }
+  })
+
+  test("primary_gateways that are the secondary's own gateway are named", async () => {
+    const own = await bed.address()
+    const dc8 = await secondary({ name: 'dc8', label: 'own', primaryGateways: [own] })
+    dc8.startGateway(own)
+    await names(dc8, {
+      code: 'GATEWAY_WRONG',
+      message: new RegExp(`^Mesh gateway on the way to datacenter "dc1": .*"${own}"`),
+      hint: /compare "primary_gateways" of datacenter "dc8"/,
+    })
+    const answer = await bed.programs.hanse(['federation', 'status', '-http-addr', dc8.client.address])
+    assert.match(answer.output, /GATEWAY_WRONG/)
+    assert.match(answer.output, /primary_gateways/)
+  })
 })
