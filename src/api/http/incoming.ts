@@ -57,7 +57,7 @@ export class RequestCaller {
   }
 
   onGone(callback: () => void): void {
-    this.#response.once('close', () => {
+    this.#response.on('close', () => {
       if (!this.#response.writableFinished) callback()
     })
   }

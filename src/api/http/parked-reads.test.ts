@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '#base'
 import type { LiveAnswer } from '#endpoints'
-import { ParkedReads } from './parked-reads.ts'
+import { ParkedReads, type Waiting } from './parked-reads.ts'
 
 function answer(index: number, next: LiveAnswer<number>['next']): LiveAnswer<number> {
   return { reply: index, index, fired: false, bytes: () => Buffer.alloc(0), next }
@@ -30,9 +30,19 @@ function setUp() {
 
 const stays = { onGone: () => {} }
 
+/** The end of a wait as a promise. */
+function wait(
+  reads: ParkedReads<number>,
+  live: LiveAnswer<number>,
+  waitMs: number,
+  caller: Waiting,
+): Promise<LiveAnswer<number> | undefined> {
+  return new Promise((resolve, reject) => reads.wait(live, waitMs, caller, { ended: resolve, failed: reject }))
+}
+
 test('many wait with one wait behind them, and all get the changed answer', async () => {
   const { parked, waits, live, reads } = setUp()
-  const all = Array.from({ length: 300 }, () => reads.wait(live, 1000, stays))
+  const all = Array.from({ length: 300 }, () => wait(reads, live, 1000, stays))
   assert.equal(waits.length, 1)
   assert.equal(parked.count, 300)
   const changed = answer(6, live.next)
@@ -45,8 +55,8 @@ test('many wait with one wait behind them, and all get the changed answer', asyn
 test('each ends at its own time, and the last one that leaves ends the common wait', async () => {
   const { clock, parked, waits, live, reads } = setUp()
   let hangUp = () => {}
-  const short = reads.wait(live, 100, stays)
-  const gone = reads.wait(live, 1000, {
+  const short = wait(reads, live, 100, stays)
+  const gone = wait(reads, live, 1000, {
     onGone: (callback) => {
       hangUp = callback
     },
@@ -63,7 +73,7 @@ test('each ends at its own time, and the last one that leaves ends the common wa
 
 test('a common wait that ends without a change is renewed; one that fails fails for all', async () => {
   const { waits, live, reads } = setUp()
-  const waiting = reads.wait(live, 10_000, stays)
+  const waiting = wait(reads, live, 10_000, stays)
   waits[0]?.resolve(live)
   await new Promise(setImmediate)
   assert.equal(waits.length, 2)

@@ -26,9 +26,15 @@ export interface Waiting {
   onGone(callback: () => void): void
 }
 
+/** How a wait ends. Called back instead of a promise: thousands of these are made at once, and wake at once. */
+export interface WaitEnd<R> {
+  /** With the answer that has changed; undefined when the time is over or the caller has gone. */
+  ended(answer: LiveAnswer<R> | undefined): void
+  failed(error: unknown): void
+}
+
 interface Waiter<R> {
-  readonly resolve: (answer: LiveAnswer<R> | undefined) => void
-  readonly reject: (error: unknown) => void
+  readonly end: WaitEnd<R>
   timer: Timer | undefined
 }
 
@@ -48,22 +54,19 @@ export class ParkedReads<R> {
   /**
    * Waits until the answer's index is above the one that the URL names.
    *
-   * @returns undefined when the time is over or the caller has gone
-   * @throws HanseError TOO_MANY_WAITING, or what the wait at the endpoints threw
+   * @throws HanseError TOO_MANY_WAITING; what the wait at the endpoints threw is told to `end`
    */
-  wait(live: LiveAnswer<R>, waitMs: number, caller: Waiting): Promise<LiveAnswer<R> | undefined> {
+  wait(live: LiveAnswer<R>, waitMs: number, caller: Waiting, end: WaitEnd<R>): void {
     if (this.#parked.count >= MAX_PARKED) throw apiError('TOO_MANY_WAITING', { limit: MAX_PARKED })
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter<R> = { resolve, reject, timer: undefined }
-      const leave = () => {
-        if (this.#remove(waiter)) resolve(undefined)
-      }
-      waiter.timer = this.#clock.after(waitMs, leave)
-      caller.onGone(leave)
-      this.#parked.count++
-      this.#waiters.add(waiter)
-      if (this.#common === undefined) this.#watch(live)
-    })
+    const waiter: Waiter<R> = { end, timer: undefined }
+    const leave = () => {
+      if (this.#remove(waiter)) end.ended(undefined)
+    }
+    waiter.timer = this.#clock.after(waitMs, leave)
+    caller.onGone(leave)
+    this.#parked.count++
+    this.#waiters.add(waiter)
+    if (this.#common === undefined) this.#watch(live)
   }
 
   #remove(waiter: Waiter<R>): boolean {
@@ -84,20 +87,20 @@ export class ParkedReads<R> {
       (next) => {
         if (common.signal.aborted) return
         this.#common = undefined
-        if (next.index > this.#minIndex) this.#letGo([...this.#waiters], (waiter) => waiter.resolve(next))
+        if (next.index > this.#minIndex) this.#letGo([...this.#waiters], (end) => end.ended(next))
         else this.#watch(next)
       },
       (error) => {
         if (common.signal.aborted) return
         this.#common = undefined
-        this.#letGo([...this.#waiters], (waiter) => waiter.reject(error))
+        this.#letGo([...this.#waiters], (end) => end.failed(error))
       },
     )
   }
 
-  #letGo(waiters: readonly Waiter<R>[], settle: (waiter: Waiter<R>) => void, from = 0): void {
+  #letGo(waiters: readonly Waiter<R>[], settle: (end: WaitEnd<R>) => void, from = 0): void {
     const end = Math.min(waiters.length, from + WAKE_CHUNK)
-    for (const waiter of waiters.slice(from, end)) if (this.#remove(waiter)) settle(waiter)
+    for (const waiter of waiters.slice(from, end)) if (this.#remove(waiter)) settle(waiter.end)
     if (end < waiters.length) setImmediate(() => this.#letGo(waiters, settle, end))
   }
 }

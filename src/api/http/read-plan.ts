@@ -17,7 +17,7 @@ import {
   type HeaderList,
 } from './answer.ts'
 import { jsonBytes } from './json-bytes.ts'
-import { type ParkedCount, ParkedReads, type Waiting } from './parked-reads.ts'
+import { type ParkedCount, ParkedReads, type WaitEnd, type Waiting } from './parked-reads.ts'
 
 type ReadArgs = QueryOptions & { readonly Datacenter: string }
 
@@ -52,11 +52,13 @@ export interface PlanPorts {
 export interface Caller extends Waiting {
   /** Ends with the caller; made only when needed. */
   readonly signal: AbortSignal
+  /** Takes an answer that was not there at once. */
+  deliver(answer: Answer): void
 }
 
 export interface ReadPlan {
-  /** The answer, at once where it is known. Never rejects: errors are answers. */
-  serve(gzip: boolean, caller: Caller): Answer | Promise<Answer>
+  /** The answer where it is known at once, else undefined: it is delivered later. Never throws: errors are answers. */
+  serve(gzip: boolean, caller: Caller): Answer | undefined
   /** Bytes of body that the plan holds. */
   readonly heldBytes: number
 }
@@ -121,7 +123,7 @@ class Plan<A, R> implements ReadPlan {
     return (this.#prepared?.plain.body.length ?? 0) + (this.#prepared?.zipped?.body.length ?? 0)
   }
 
-  serve(gzip: boolean, caller: Caller): Answer | Promise<Answer> {
+  serve(gzip: boolean, caller: Caller): Answer | undefined {
     const prepared = this.#prepared
     if (
       prepared !== undefined &&
@@ -134,28 +136,36 @@ class Plan<A, R> implements ReadPlan {
     return this.#fresh(gzip, caller)
   }
 
-  #fresh(gzip: boolean, caller: Caller): Answer | Promise<Answer> {
+  #fresh(gzip: boolean, caller: Caller): Answer | undefined {
     const { ports, operation, args } = this.#options
     try {
       const live = ports.endpoints.live(operation, args)
-      if (live === undefined) return this.#call(gzip, caller)
+      if (live === undefined) {
+        void this.#call(gzip, caller).then((answer) => caller.deliver(answer))
+        return undefined
+      }
       if (this.#minIndex === 0 || live.index > this.#minIndex) return this.#answer(this.#prepare(live), gzip, false)
-      return this.#wait(live, gzip, caller)
+      this.#parked.wait(live, this.#waitMs(), caller, new ParkedCaller(this, live, gzip, caller))
+      return undefined
     } catch (thrown) {
       return this.#error(thrown)
     }
   }
 
-  async #wait(live: LiveAnswer<R & QueryMeta>, gzip: boolean, caller: Caller): Promise<Answer> {
+  /** The answer after a wait: the one that changed, or the current one. */
+  afterWait(changed: LiveAnswer<R & QueryMeta> | undefined, past: LiveAnswer<R & QueryMeta>, gzip: boolean): Answer {
     try {
       const { endpoints } = this.#options.ports
-      const changed = await this.#parked.wait(live, this.#waitMs(), caller)
-      const next = changed ?? endpoints.live(this.#options.operation, this.#options.args) ?? live
+      const next = changed ?? endpoints.live(this.#options.operation, this.#options.args) ?? past
       const held = this.#prepared
       return this.#answer(held?.live === next ? held : this.#prepare(next), gzip, false)
     } catch (thrown) {
       return this.#error(thrown)
     }
+  }
+
+  failedWait(thrown: unknown): Answer {
+    return this.#error(thrown)
   }
 
   async #call(gzip: boolean, caller: Caller): Promise<Answer> {
@@ -242,5 +252,28 @@ class Plan<A, R> implements ReadPlan {
 
   #error(thrown: unknown): Answer {
     return errorAnswer(thrown, this.#options.metaOnError ? ERROR_META : [])
+  }
+}
+
+/** Someone who waits with a plan, until the wait ends. */
+class ParkedCaller<A, R> implements WaitEnd<R & QueryMeta> {
+  readonly #plan: Plan<A, R>
+  readonly #past: LiveAnswer<R & QueryMeta>
+  readonly #gzip: boolean
+  readonly #caller: Caller
+
+  constructor(plan: Plan<A, R>, past: LiveAnswer<R & QueryMeta>, gzip: boolean, caller: Caller) {
+    this.#plan = plan
+    this.#past = past
+    this.#gzip = gzip
+    this.#caller = caller
+  }
+
+  ended(changed: LiveAnswer<R & QueryMeta> | undefined): void {
+    this.#caller.deliver(this.#plan.afterWait(changed, this.#past, this.#gzip))
+  }
+
+  failed(error: unknown): void {
+    this.#caller.deliver(this.#plan.failedWait(error))
   }
 }

@@ -124,11 +124,12 @@ export class HttpServer {
     this.#route(exchange)
   }
 
+  readonly #deliver = (answer: Answer, exchange: Exchange): void => this.#finish(answer, exchange)
+
   #serve(planned: Planned, gzip: boolean, exchange: Exchange): void {
     exchange.times = planned.times
-    const answer = planned.plan.serve(gzip, new RequestCaller(exchange.response))
-    if (answer instanceof Promise) this.#finishLater(answer, exchange)
-    else this.#finish(answer, exchange)
+    const answer = planned.plan.serve(gzip, new PlanCaller(exchange, this.#deliver))
+    if (answer !== undefined) this.#finish(answer, exchange)
   }
 
   #route(exchange: Exchange): void {
@@ -231,6 +232,22 @@ export class HttpServer {
       return
     }
     response.end(answer.body)
+  }
+}
+
+/** Who asked a plan. */
+class PlanCaller extends RequestCaller {
+  readonly #exchange: Exchange
+  readonly #deliver: (answer: Answer, exchange: Exchange) => void
+
+  constructor(exchange: Exchange, deliver: (answer: Answer, exchange: Exchange) => void) {
+    super(exchange.response)
+    this.#exchange = exchange
+    this.#deliver = deliver
+  }
+
+  deliver(answer: Answer): void {
+    this.#deliver(answer, this.#exchange)
   }
 }
 
