@@ -3,6 +3,7 @@
  *
  * It runs beside the reporter that people read; test-runs.mjs reads the line, so that no one parses text for people.
  */
+
 export default async function* totals(events) {
   let counts
   for await (const event of events) {
