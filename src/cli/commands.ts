@@ -13,6 +13,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'catalog datacenters': { summary: 'Lists all known datacenters', load: () => import('./catalog-datacenters.ts') },
   'catalog nodes': { summary: 'Lists the nodes of a datacenter', load: () => import('./catalog-nodes.ts') },
   'catalog services': { summary: 'Lists the services of a datacenter', load: () => import('./catalog-services.ts') },
+  'config delete': { summary: 'Removes a config entry', load: () => import('./config-delete.ts') },
+  'config list': { summary: 'Lists the config entries of a kind', load: () => import('./config-list.ts') },
+  'config read': { summary: 'Shows a config entry', load: () => import('./config-read.ts') },
+  'config write': { summary: 'Creates or replaces a config entry', load: () => import('./config-write.ts') },
   'connect proxy': { summary: 'Runs a built-in proxy: the mesh gateway', load: () => import('./connect-proxy.ts') },
   'federation secret': {
     summary: 'Exports what secondary datacenters need to join',
@@ -24,6 +28,21 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   'force-leave': { summary: 'Takes a failed member out of its pool', load: () => import('./force-leave.ts') },
   info: { summary: 'Shows facts about the agent for operators', load: () => import('./info.ts') },
+  'intention check': {
+    summary: 'Tells whether a service may call another',
+    load: () => import('./intention-check.ts'),
+  },
+  'intention create': {
+    summary: 'Allows or denies calls from one service to another',
+    load: () => import('./intention-create.ts'),
+  },
+  'intention delete': { summary: 'Removes an intention', load: () => import('./intention-delete.ts') },
+  'intention get': { summary: 'Shows an intention', load: () => import('./intention-get.ts') },
+  'intention list': { summary: 'Lists all intentions', load: () => import('./intention-list.ts') },
+  'intention match': {
+    summary: 'Lists the intentions that a service is the destination or the source of',
+    load: () => import('./intention-match.ts'),
+  },
   join: { summary: 'Tells the agent to join a pool', load: () => import('./join.ts') },
   keygen: { summary: 'Makes a key for gossip encryption', load: () => import('./keygen.ts') },
   keyring: { summary: 'Shows and changes the gossip keys of all datacenters', load: () => import('./keyring.ts') },

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type CannedAnswers, runCommand } from './test-run.ts'
+import { type CannedAnswer, type CannedAnswers, runCommand } from './test-run.ts'
 
 interface Recorded {
   readonly words: readonly string[]
@@ -63,6 +63,15 @@ const pool = (WAN: boolean, Datacenter: string, NumNodes: number) => {
 }
 const at = (first: number) => ({ Vec: [first, 0, 0, 0, 0, 0, 0, 0], Error: 1, Adjustment: 0, Height: 1e-5 })
 const maintenance = { Node: 's1', CheckID: '_node_maintenance', ServiceID: '', Notes: 'x', Status: 'critical' }
+const proxyDefaults = {
+  ...{ Kind: 'proxy-defaults', Name: 'global', TransparentProxy: {}, MeshGateway: { Mode: 'local' }, Expose: {} },
+  ...{ AccessLogs: {}, Hash: 1, CreateIndex: 32, ModifyIndex: 32 },
+}
+const intention = {
+  ...{ CreatedAt: '2026-11-23T08:39:20.123456789Z', ID: '005ca8fc-95d5-f80e-857a-95a340dabc34', SourceNS: 'default' },
+  ...{ SourceName: 'web', DestinationNS: 'default', DestinationName: 'db', SourceType: 'consul', Action: 'allow' },
+  ...{ Precedence: 9, CreateIndex: 40, ModifyIndex: 40 },
+}
 const noNode = (name: string) => ({ status: 500, body: `agent: No node found with name '${name}'` })
 const wrongDatacenter =
   "1 error occurred:\n\t* Failed to join 127.0.0.1:28302: Member 's2.dc2' part of wrong datacenter 'dc2'\n\n"
@@ -119,21 +128,46 @@ const ANSWERS: CannedAnswers = {
   'PUT /v1/agent/reload': {},
   'PUT /v1/agent/maintenance?enable=true&reason=x': {},
   'PUT /v1/agent/maintenance?enable=false': {},
+  'PUT /v1/config': { body: 'true' },
+  'GET /v1/config/proxy-defaults/global': { body: proxyDefaults },
+  'GET /v1/config/service-defaults': { body: [{ Kind: 'service-defaults', Name: 'web' }] },
+  'DELETE /v1/config/service-defaults/nope': { body: '{}' },
+  'GET /v1/connect/intentions': { body: [intention] },
+  'GET /v1/connect/intentions/exact?source=web&destination=db': { body: intention },
+  'DELETE /v1/connect/intentions/exact?source=web&destination=db': { body: 'true' },
+  'GET /v1/connect/intentions/check?source=web&destination=db': { body: { Allowed: true } },
+  'GET /v1/connect/intentions/check?source=web&destination=api': { body: { Allowed: false } },
+  'GET /v1/connect/intentions/check?source=foo&destination=zzz': { body: { Allowed: false } },
+  'GET /v1/connect/intentions/match?by=destination&name=db': { body: { db: [intention] } },
+  'GET /v1/connect/intentions/match?by=source&name=web': { body: { web: [intention] } },
 }
+
+/** The second time there is one of that name. */
+const created: CannedAnswer[] = [
+  { body: { ID: '005ca8fc-95d5-f80e-857a-95a340dabc34' } },
+  { status: 500, body: 'Sources[1] defines "web" more than once' },
+]
 
 /** `maint` shows nothing the first time, and a node in maintenance the second. */
 const checksSeen: unknown[] = [{}, { _node_maintenance: maintenance }]
 
+writeFileSync('pd.json', '{"Kind": "proxy-defaults", "Name": "global", "MeshGateway": {"Mode": "local"}}')
+writeFileSync('sd.json', '{"Kind": "service-defaults", "Name": "web", "Protocol": "http"}')
 writeFileSync('svc.json', '{"service": {"name": "web", "port": 80, "tags": ["v1"]}}')
 
 test('there are recordings of every kind', () => {
-  assert.equal(recordings.length, 47)
+  assert.equal(recordings.length, 63)
 })
 
 for (const { words, output, status } of recordings) {
   test(`hanse ${words.join(' ')}: the recorded bytes and status ${status}`, async () => {
     const checks = words.join(' ') === 'maint' ? checksSeen.shift() : {}
-    const answers = { ...ANSWERS, 'GET /v1/agent/checks': { body: checks } }
+    const create = words.join(' ') === 'intention create -allow web db' ? created.shift() : undefined
+    const answers = {
+      ...ANSWERS,
+      'GET /v1/agent/checks': { body: checks },
+      ...(create && { 'POST /v1/connect/intentions': create }),
+    }
     const ran = await runCommand(words, { answers })
     assert.equal(ran.both, output)
     assert.equal(ran.status, status)
