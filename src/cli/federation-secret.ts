@@ -1,7 +1,7 @@
 /**
  * `hanse federation secret`: exports what secondaries need, as the Kubernetes manifest that the federation guide passes on.
  */
-import { writeFileSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, openSync, writeFileSync } from 'node:fs'
 import { messageOf } from '#base'
 import { exportFederationSecret, renderFederationSecret } from '#federation'
 import { API_FLAGS, apiClient, readTextFile } from './api-flags.ts'
@@ -55,7 +55,14 @@ ${WARNING}`,
 
 function write(path: string, text: string): void {
   try {
-    writeFileSync(path, text, { mode: 0o600, flag: 'w' })
+    const file = openSync(path, 'w', 0o600)
+    try {
+      // One that was there keeps its mode otherwise; it is empty now, so nothing was ever readable.
+      if (fstatSync(file).isFile()) fchmodSync(file, 0o600)
+      writeFileSync(file, text)
+    } finally {
+      closeSync(file)
+    }
   } catch (error) {
     throw cliError('FILE_UNWRITABLE', { path, reason: messageOf(error) }, error)
   }

@@ -55,3 +55,10 @@ test('diagnoseDial() of calls that get no answer names the datacenter and the ga
   assert.match(problem.Message, /^Servers of datacenter "dc1": .*no reply after 3 s$/)
   assert.match(problem.Hint, /"primary_gateways" of datacenter "dc2"/)
 })
+
+test('diagnoseDial() without any gateway to dial says how to start one', () => {
+  const problem = diagnoseDial('REMOTE_DC_UNREACHABLE', 'no mesh gateway known', 'dc3', SECONDARY)
+  assert.equal(problem.Code, 'GATEWAY_MISSING')
+  assert.match(problem.Message, /datacenter "dc3": datacenter "dc2" knows none: no mesh gateway known$/)
+  assert.match(problem.Hint, /-gateway=mesh -register -expose-servers/)
+})

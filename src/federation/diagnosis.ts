@@ -125,6 +125,12 @@ export function diagnoseDial(
         Message: `Mesh gateway on the way to ${other}: ${error}`,
         Hint: `${gatewayHint(datacenter, context)}; what answers there may be no mesh gateway, one of another datacenter, or one whose servers are down`,
       }
+    case 'REMOTE_DC_UNREACHABLE':
+      return {
+        Code: 'GATEWAY_MISSING',
+        Message: `Mesh gateway on the way to ${other}: ${own} knows none: ${error}`,
+        Hint: `start one in ${own}, and see that it is healthy: hanse connect proxy -gateway=mesh -register -expose-servers`,
+      }
     default:
       return {
         Code: 'DATACENTER_SILENT',

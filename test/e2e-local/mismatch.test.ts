@@ -144,6 +144,19 @@ async function webServer(): Promise<{ server: Server; address: string }> {
   return { server, address: `127.0.0.1:${at.port}` }
 }
 
+test('a secondary without a mesh gateway is named by its primary', async () => {
+  const dc9 = await secondary({ name: 'dc9', label: 'gatewayless' })
+  await eventually('the primary knows it', async () => {
+    assert.ok((await encrypted.wanMembers()).has(`${dc9.node}.dc9`))
+  })
+  // Through its gateway the primary finds no way to one that has none.
+  await names(encrypted, {
+    code: 'GATEWAY_WRONG',
+    message: /^Mesh gateway on the way to datacenter "dc9"/,
+    hint: /see that the mesh gateways of "dc1" and of "dc9" run/,
+  })
+})
+
 // Each waits until the problem has lasted long enough to be logged: together that is one wait.
 describe('a way to the primary that is none', { concurrency: true }, () => {
   test('another certificate authority is named, and reads say so', async () => {

@@ -2,13 +2,14 @@
  * The main job as a user runs it: `hanse up`, from nothing to two or three datacenters that read each other.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { HttpClient } from '#client'
 import { parseFederationSecret } from '#federation'
+import { askDns } from '../support/dns.ts'
 import { eventually, seconds } from '../support/eventually.ts'
 import { HANSE, type Program, Programs } from '../support/programs.ts'
 
@@ -105,8 +106,48 @@ test('hanse up gives a secondary nothing of its primary but what the federation 
   for (const key of Object.keys(config)) assert.doesNotMatch(key, /join/)
 })
 
+test('hanse federation secret exports what the secondaries were given, into a file for its owner alone', async () => {
+  const out = join(root, 'secret.yaml')
+  writeFileSync(out, 'old', { mode: 0o644 })
+  const directory = join(dataDir, 'dc1')
+  const ca = ['-ca', join(directory, 'ca.pem'), '-ca-key', join(directory, 'ca-key.pem')]
+  const address = ['-http-addr', client('dc1').address]
+  const { code, output } = await programs.hanse(['federation', 'secret', ...address, ...ca, '-out', out])
+  assert.equal(code, 0, output)
+  assert.match(output, /holds the key of the certificate authority/)
+  assert.equal(statSync(out).mode & 0o777, 0o600)
+  assert.equal(readFileSync(out, 'utf8'), readFileSync(join(directory, 'federation-secret.yaml'), 'utf8'))
+})
+
+test("a user's own service is registered in one datacenter and found in another, over HTTP and DNS", async () => {
+  const file = join(root, 'web.json')
+  writeFileSync(file, JSON.stringify({ service: { name: 'web', port: 8080, address: '127.0.0.9' } }))
+  const registered = await programs.hanse(['services', 'register', '-http-addr', client('dc3').address, file])
+  assert.deepEqual(registered, { code: 0, output: 'Registered service: web\n' })
+  const plan = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
+  const dns = plan.datacenters[1]?.ports.dns ?? 0
+  await eventually('dc2 finds it', async () =>
+    assert.deepEqual(await askDns(dns, 'web.service.dc3.consul', 'A'), ['127.0.0.9']),
+  )
+  const [instance] = (await client('dc2').json('GET', '/v1/health/service/hello-dc3', {
+    query: { dc: 'dc3', passing: true },
+  })) as { Service: { Address: string; Port: number } }[]
+  const answer = await fetch(`http://${instance?.Service.Address}:${instance?.Service.Port}/`)
+  assert.equal(await answer.text(), 'hello from hello-dc3 in dc3\n')
+})
+
+test('hanse federation status is well everywhere', async () => {
+  for (const name of ['dc1', 'dc2', 'dc3']) {
+    await eventually(`${name} says that all is well`, async () => {
+      const { code, output } = await programs.hanse(['federation', 'status', '-http-addr', client(name).address])
+      assert.equal(code, 0, output)
+      for (const other of ['dc1', 'dc2', 'dc3']) assert.match(output, new RegExp(`^${other} +.*\\bok\\b`, 'm'))
+    })
+  }
+})
+
 test('hanse up stops everything at SIGTERM, and -data-dir resumes where it was', async (t) => {
-  const first = programs.started.at(-1)
+  const first = programs.started.findLast(({ name }) => name === 'hanse up')
   assert.deepEqual(await first?.stop('SIGTERM'), { code: 0, signal: null })
   await nothingIsLeft()
 

@@ -62,7 +62,7 @@ after(async () => {
   try {
     await bed.stop()
   } finally {
-    network.remove()
+    network?.remove()
   }
 })
 

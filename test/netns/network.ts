@@ -12,6 +12,7 @@
  * Made with iproute2 alone; routing rules by port stand in for a packet filter. Names carry the process id.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
 /** Port that gateways listen at in both networks: the only one that egress forwards to. */
 export const GATEWAY_PORT = 8443
@@ -60,6 +61,14 @@ function ip(place: string, ...lines: readonly string[]): void {
   if (status !== 0) throw new Error(`ip in ${place}: ${stderr.trim()}`)
 }
 
+/** Namespaces of test processes that are gone. */
+function removeLeftBehind(): void {
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  for (const [space, pid] of stdout.matchAll(/^hanse(\d+)-\S+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) spawnSync('ip', ['netns', 'delete', space])
+  }
+}
+
 function addNamespace(place: string): void {
   const { status, stderr, error } = spawnSync('ip', ['netns', 'add', name(place)], { encoding: 'utf8' })
   if (error) throw error
@@ -73,8 +82,9 @@ function inside(place: string, args: readonly string[]): string {
 }
 
 export class Network {
-  /** Makes all; what an earlier failure left half-made is removed. */
+  /** Makes all, and removes what a run that was killed has left. */
   static make(): Network {
+    removeLeftBehind()
     const network = new Network()
     try {
       network.#make()
