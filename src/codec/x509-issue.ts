@@ -7,11 +7,12 @@
  * Source: RFC 5280 §4, SPIFFE X.509-SVID §4; federation wire notes §9.
  */
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { derBitString, derBoolean, derInteger, derOid, derSequence } from './der.ts'
+import { DER_TAG, derBitString, derBoolean, derInteger, derOid, derSequence } from './der.ts'
 import {
   alternativeNames,
   authorityKeyIdExtension,
   type CertificateBody,
+  distinguishedName,
   extension,
   OID,
   type SignatureDigest,
@@ -60,6 +61,15 @@ export function meshKeyIdentifier(publicKey: KeyObject): Buffer {
   return createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
     .digest()
+}
+
+/** A subject with a common name, as the mesh's roots have it. @throws X509_BAD_ARGUMENT */
+export function meshName(commonName: string): Buffer {
+  if (!/^[A-Za-z0-9 '()+,\-./:=?]+$/.test(commonName)) {
+    const reason = 'it is not made of the characters of a PrintableString'
+    throw x509Error('X509_BAD_ARGUMENT', { argument: 'common name', value: commonName, reason })
+  }
+  return distinguishedName(commonName, DER_TAG.printableString)
 }
 
 /** A positive integer as big-endian bytes. */

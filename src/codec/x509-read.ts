@@ -14,6 +14,7 @@ import { x509Error } from './x509-errors.ts'
 /** Most certificates read from one file; a bundle of system roots has about 150. */
 export const MAX_PEM_CERTIFICATES = 512
 const SUBJECT_KEY_ID_OID_HEX = '551d0e'
+const AUTHORITY_KEY_ID_OID_HEX = '551d23'
 
 /** Crypto errors begin with library and routine names that help nobody; the last part says what is wrong. */
 export function messageOfCrypto(error: unknown): string {
@@ -126,6 +127,8 @@ export interface RawNames {
   /** The subject's Name, tag and length included, as an issuer field has to repeat it. */
   readonly subject: Buffer
   readonly subjectKeyId: Buffer | undefined
+  /** Key identifier of the issuer. */
+  readonly authorityKeyId: Buffer | undefined
 }
 
 function child(item: DerItem | undefined, what: string): DerItem[] {
@@ -133,8 +136,13 @@ function child(item: DerItem | undefined, what: string): DerItem[] {
   return derItems(item.content)
 }
 
+/** The keyIdentifier of an AuthorityKeyIdentifier, which may name the issuer in other ways instead. */
+function keyIdIn(value: DerItem): Buffer | undefined {
+  return child(derItems(value.content)[0], 'authority key identifier').find(({ tag }) => tag === 0x80)?.content
+}
+
 /**
- * Subject and key identifier of a certificate in DER, to the byte.
+ * Subject and key identifiers of a certificate in DER, to the byte.
  *
  * @throws X509_BAD_DER
  */
@@ -145,11 +153,14 @@ export function certificateNames(der: Buffer): RawNames {
   if (!subject) throw x509Error('X509_BAD_DER', { reason: 'it has no subject' })
   const holder = content.find((item) => item.tag === 0xa3)
   const extensions = holder ? child(derItems(holder.content)[0], 'extensions') : []
+  let subjectKeyId: Buffer | undefined
+  let authorityKeyId: Buffer | undefined
   for (const extension of extensions) {
     const parts = derItems(extension.content)
-    const value = parts.at(-1)
-    if (parts[0]?.content.toString('hex') !== SUBJECT_KEY_ID_OID_HEX || !value) continue
-    return { subject: subject.whole, subjectKeyId: derItems(value.content)[0]?.content }
+    const [oid, value] = [parts[0]?.content.toString('hex'), parts.at(-1)]
+    if (!value) continue
+    if (oid === SUBJECT_KEY_ID_OID_HEX) subjectKeyId = derItems(value.content)[0]?.content
+    if (oid === AUTHORITY_KEY_ID_OID_HEX) authorityKeyId = keyIdIn(value)
   }
-  return { subject: subject.whole, subjectKeyId: undefined }
+  return { subject: subject.whole, subjectKeyId, authorityKeyId }
 }
