@@ -122,6 +122,7 @@ export const aclError = errorTable({
     message: ({ bindType, name }: { bindType: string; name: string }) =>
       `computed "${bindType}" bind name for bind target is invalid: "${name}"`,
   },
+  LOGIN_INVALID: { status: 400, message: ({ problem }: { problem: string }) => `Invalid login: ${problem}` },
   LOGIN_REFUSED: {
     status: 403,
     message: ({ method, reason }: { method: string; reason: string }) =>

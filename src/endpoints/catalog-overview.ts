@@ -12,6 +12,7 @@ export const catalogOverview = callOperation({
   args: DCSpecificRequest,
   reply: CatalogSummary,
   scope: 'datacenter',
+  authorize: (_, rights) => rights.need(rights.allows.operatorRead(), 'operator:read'),
   run: async ({ state }) => state.read(summarize).value,
 })
 

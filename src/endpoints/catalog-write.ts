@@ -7,6 +7,7 @@ import { DeregisterRequest, Empty, type HealthCheck, Node, type NodeService, Reg
 import type { WriteTx } from '#state'
 import { endpointError } from './errors.ts'
 import { writeOperation } from './operation.ts'
+import type { Look, Rights } from './rights.ts'
 
 /** The check that says whether a node's agent is alive; what has it cannot be renamed over. */
 const SERF_HEALTH = 'serfHealth'
@@ -23,6 +24,7 @@ export const register = writeOperation({
   args: RegisterRequest,
   reply: Empty,
   scope: 'datacenter',
+  authorize: (args, rights, { look }) => authorizeRegister(args, rights, look),
   async run(context, args) {
     checkNode(args)
     const service = args.Service === null ? undefined : completeService(args.Service)
@@ -35,6 +37,44 @@ export const register = writeOperation({
     return Empty.of()
   },
 })
+
+/**
+ * A service needs `service:write` on its name, and on the name that its ID had before; a node `node:write` where the
+ * request would change it, and for checks of its own.
+ */
+function authorizeRegister(args: RegisterRequest, rights: Rights, look: Look): void {
+  const { allows } = rights
+  const needService = (name: string) => rights.need(allows.serviceWrite(name), 'service:write', name)
+  const known = look((tx) => ({
+    node: tx.nodes.get(args.Node),
+    service: args.Service === null ? undefined : tx.services.get(args.Node, args.Service.ID || args.Service.Service),
+    named: (args.Checks ?? [])
+      .concat(args.Check ?? [])
+      .map((check) => (check.ServiceID === '' ? undefined : tx.services.get(args.Node, check.ServiceID)?.Service)),
+  }))
+  if (args.Service !== null) {
+    needService(args.Service.Service)
+    if (known.service !== undefined && known.service.Service !== args.Service.Service)
+      needService(known.service.Service)
+  }
+  const needNode = () => rights.need(allows.nodeWrite(args.Node), 'node:write', args.Node)
+  if (changesNode(args, known.node)) needNode()
+  for (const [index, check] of (args.Checks ?? []).concat(args.Check ?? []).entries()) {
+    if (check.ServiceID === '') needNode()
+    else {
+      const ours = args.Service !== null && (args.Service.ID || args.Service.Service) === check.ServiceID
+      needService(ours ? (args.Service?.Service ?? '') : (known.named[index] ?? check.ServiceName))
+    }
+  }
+}
+
+/** Whether a registration says anything new of its node. */
+function changesNode(args: RegisterRequest, known: Node | undefined): boolean {
+  if (known === undefined) return true
+  if (args.SkipNodeUpdate) return false
+  const said = JSON.stringify([args.Address, args.TaggedAddresses, args.NodeMeta, args.ID.toLowerCase() || known.ID])
+  return said !== JSON.stringify([known.Address, known.TaggedAddresses, known.Meta, known.ID])
+}
 
 function checkNode(args: RegisterRequest): void {
   if (args.Node === '') throw invalid('Must provide node')
@@ -138,6 +178,7 @@ export const deregister = writeOperation({
   args: DeregisterRequest,
   reply: Empty,
   scope: 'datacenter',
+  authorize: (args, rights, { look }) => authorizeDeregister(args, rights, look),
   async run(context, args) {
     if (args.Node === '') throw invalid('Must provide node')
     await context.state.write((tx) => {
@@ -148,3 +189,15 @@ export const deregister = writeOperation({
     return Empty.of()
   },
 })
+
+/** Who may write the node may take everything from it; of a service, and of its checks, who may write the service. */
+function authorizeDeregister(args: DeregisterRequest, rights: Rights, look: Look): void {
+  const { allows } = rights
+  if (allows.nodeWrite(args.Node)) return
+  const service = look((tx) => {
+    const id = args.ServiceID || tx.checks.get(args.Node, args.CheckID)?.ServiceID || ''
+    return id === '' ? undefined : tx.services.get(args.Node, id)?.Service
+  })
+  if (service === undefined) rights.need(false, 'node:write', args.Node)
+  else rights.need(allows.serviceWrite(service), 'service:write', service)
+}

@@ -26,7 +26,9 @@ import type { ReadTx, ServiceInstance } from '#state'
 import { endpointError } from './errors.ts'
 import { nodeFields, nodeServiceFields, serviceNodeFields } from './filter-fields.ts'
 import { callOperation, readOperation } from './operation.ts'
+import { type Kept, keep, type Rights } from './rights.ts'
 import { filtered, hasMetadata, nearestFirst, tagTest } from './selection.ts'
+import { seesInstance } from './visible.ts'
 
 export { deregister, register } from './catalog-write.ts'
 
@@ -36,6 +38,7 @@ export const listDatacenters = callOperation({
   args: DatacentersRequest,
   reply: list(string),
   scope: 'here',
+  anyone: 'names of datacenters say nothing of what is in them',
   run: async ({ router }) => [...router.datacenters()],
 })
 
@@ -50,6 +53,10 @@ export const listNodes = readOperation({
     const wanted = filtered(nodes, args.Filter, nodeFields)
     return IndexedNodes.of({ Nodes: nearestFirst(wanted, args.Source, context, ({ Node }) => Node) })
   },
+  filter(reply, rights) {
+    const { items: Nodes, filtered } = keep(reply.Nodes, ({ Node }) => rights.allows.nodeRead(Node))
+    return { reply: { ...reply, Nodes }, filtered }
+  },
 })
 
 /** Names of services, each with the tags of its instances. */
@@ -59,6 +66,11 @@ export const listServices = readOperation({
   reply: IndexedServices,
   scope: 'datacenter',
   query: (tx, args) => IndexedServices.of({ Services: Object.fromEntries(namesWithTags(tx, args)) }),
+  filter(reply, { allows }) {
+    const entries = Object.entries(reply.Services ?? {})
+    const seen = entries.filter(([name]) => allows.serviceRead(name))
+    return { reply: { ...reply, Services: Object.fromEntries(seen) }, filtered: seen.length < entries.length }
+  },
 })
 
 function namesWithTags(tx: ReadTx, args: DCSpecificRequest): ReadonlyMap<string, readonly string[]> {
@@ -81,6 +93,10 @@ export const serviceList = readOperation({
   reply: IndexedServiceList,
   scope: 'datacenter',
   query: (tx) => IndexedServiceList.of({ Services: [...tx.services.names().keys()].map((Name) => ({ Name })) }),
+  filter(reply, { allows }) {
+    const { items: Services, filtered } = keep(reply.Services, ({ Name }) => allows.serviceRead(Name))
+    return { reply: { ...reply, Services }, filtered }
+  },
 })
 
 /** The instances of a service, or its mesh-capable ones. */
@@ -102,6 +118,15 @@ export const serviceNodes = readOperation({
       .filter(({ node, service }) => args.ServiceAddress === '' || addressOf(node, service) === args.ServiceAddress)
     const wanted = filtered(instances.map(serviceNodeOf), args.Filter, serviceNodeFields)
     return IndexedServiceNodes.of({ ServiceNodes: nearestFirst(wanted, args.Source, context, ({ Node }) => Node) })
+  },
+  filter(reply, rights, args) {
+    const { items: ServiceNodes, filtered } = keep(
+      reply.ServiceNodes,
+      (one) =>
+        seesInstance(rights, one.Node, one.ServiceName) &&
+        (!args.Connect || rights.allows.serviceRead(args.ServiceName)),
+    )
+    return { reply: { ...reply, ServiceNodes }, filtered }
   },
 })
 
@@ -157,6 +182,16 @@ export const nodeServices = readOperation({
     const Services = Object.fromEntries(found.services.map((service) => [service.ID, service]))
     return IndexedNodeServices.of({ NodeServices: NodeServices.of({ Node: found.node, Services }) })
   },
+  filter(reply, rights) {
+    const found = reply.NodeServices
+    if (found === null) return { reply, filtered: false }
+    if (!rights.allows.nodeRead(found.Node?.Node ?? ''))
+      return { reply: { ...reply, NodeServices: null }, filtered: true }
+    const entries = Object.entries(found.Services ?? {})
+    const seen = entries.filter(([, { Service }]) => rights.allows.serviceRead(Service))
+    const NodeServices = { ...found, Services: Object.fromEntries(seen) }
+    return { reply: { ...reply, NodeServices }, filtered: seen.length < entries.length }
+  },
 })
 
 /** What runs on a node, as a list. */
@@ -173,6 +208,7 @@ export const nodeServiceList = readOperation({
       NodeServices: NodeServiceList.of({ Node: found.node, Services: found.services }),
     })
   },
+  filter: visibleServiceList,
 })
 
 /** The links of an ingress or terminating gateway: none, because neither is served. */
@@ -185,7 +221,19 @@ export const gatewayServices = readOperation({
     if (args.ServiceName === '') throw endpointError('INVALID_REQUEST', { text: 'Must provide gateway name' })
   },
   query: () => IndexedGatewayServices.of({ Services: [] }),
+  authorize: ({ ServiceName }, rights) =>
+    rights.need(rights.allows.serviceRead(ServiceName), 'service:read', ServiceName),
 })
+
+function visibleServiceList(reply: IndexedNodeServiceList, rights: Rights): Kept<IndexedNodeServiceList> {
+  const found = reply.NodeServices
+  if (found.Node === null) return { reply, filtered: false }
+  if (!rights.allows.nodeRead(found.Node.Node)) {
+    return { reply: { ...reply, NodeServices: NodeServiceList.of() }, filtered: true }
+  }
+  const { items: Services, filtered } = keep(found.Services, ({ Service }) => rights.allows.serviceRead(Service))
+  return { reply: { ...reply, NodeServices: { ...found, Services } }, filtered }
+}
 
 function requireNode(args: NodeSpecificRequest): void {
   if (args.Node === '') throw endpointError('INVALID_REQUEST', { text: 'Must provide node' })

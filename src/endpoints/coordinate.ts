@@ -14,6 +14,7 @@ import { isValidCoordinate } from '#gossip'
 import { placeOf } from './distances.ts'
 import { endpointError } from './errors.ts'
 import { callOperation, readOperation, writeOperation } from './operation.ts'
+import { keep } from './rights.ts'
 
 /** Takes a node's own coordinate. One of a node that the catalog does not have (yet) is passed over: it comes again. */
 export const update = writeOperation({
@@ -21,6 +22,7 @@ export const update = writeOperation({
   args: CoordinateUpdateRequest,
   reply: Empty,
   scope: 'datacenter',
+  authorize: ({ Node }, rights) => rights.need(rights.allows.nodeWrite(Node), 'node:write', Node),
   async run({ state }, { Node, Segment, Coord }) {
     if (Coord === null || !isValidCoordinate(placeOf(Coord))) {
       throw endpointError('INVALID_REQUEST', { text: 'incompatible coordinate' })
@@ -40,6 +42,10 @@ export const listNodes = readOperation({
   reply: IndexedCoordinates,
   scope: 'datacenter',
   query: (tx) => IndexedCoordinates.of({ Coordinates: tx.coordinates.all() }),
+  filter(reply, { allows }) {
+    const { items: Coordinates, filtered } = keep(reply.Coordinates, ({ Node }) => allows.nodeRead(Node))
+    return { reply: { ...reply, Coordinates }, filtered }
+  },
 })
 
 /** The coordinates of one node, one per segment. */
@@ -51,6 +57,7 @@ export const node = readOperation({
   check(args) {
     if (args.Node === '') throw endpointError('INVALID_REQUEST', { text: 'Must provide node' })
   },
+  authorize: ({ Node }, rights) => rights.need(rights.allows.nodeRead(Node), 'node:read', Node),
   query: (tx, args) => IndexedCoordinates.of({ Coordinates: tx.coordinates.ofNode(args.Node) }),
 })
 
@@ -60,5 +67,6 @@ export const listDatacenters = callOperation({
   args: Empty,
   reply: list(DatacenterMap),
   scope: 'here',
+  anyone: 'where servers are, as every member of the WAN pool knows',
   run: async ({ router }) => [...router.datacenterMaps()],
 })

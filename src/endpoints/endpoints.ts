@@ -8,9 +8,10 @@
  * Source: RPC wire notes §6 to §9.
  */
 import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
-import { decode, encode, type QueryMeta, type Struct } from '#codec'
+import { ACLTokenGetRequest, ACLTokenResponse, decode, encode, type QueryMeta, type Struct } from '#codec'
 import { UnknownMethodError } from '#net'
-import type { State } from '#state'
+import type { ReadTx, State } from '#state'
+import { type AclPort, NO_ACLS } from './acl-port.ts'
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
 import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
@@ -29,6 +30,8 @@ import type {
 import { allOperations } from './operations.ts'
 import type { ForwardRequest, Ports, Router } from './ports.ts'
 import { askerOf, questionKey } from './question-key.ts'
+import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
+import { TokenResolver } from './token-resolver.ts'
 
 /** A read without MaxQueryTime waits this long. */
 export const DEFAULT_WAIT_MS = 300_000
@@ -44,11 +47,13 @@ const NS_PER_MS = 1_000_000
 /** Added to the error of another datacenter, once per hop. */
 const HOP_PREFIX = 'rpc error making call: '
 
-/** Decides whether the bearer of `Token` may do it; throws if not. */
-export type Authorize = (operation: AnyOperation, args: RoutedArgs) => void
-
-/** Everyone may do everything: the only rule until there are ACLs. */
-export const noAcls: Authorize = () => {}
+/** What the primary is asked about a token that is not here. */
+const TOKEN_READ: WireCall<ACLTokenGetRequest, ACLTokenResponse> = {
+  name: 'ACL.TokenRead',
+  args: ACLTokenGetRequest,
+  reply: ACLTokenResponse,
+}
+const TOKEN_READ_TIMEOUT_MS = 10_000
 
 export interface EndpointsOptions {
   readonly datacenter: string
@@ -61,7 +66,8 @@ export interface EndpointsOptions {
   readonly log: Logger
   readonly metrics: Metrics
   readonly limits?: Partial<LiveLimits>
-  readonly authorize?: Authorize
+  /** Access control; without it everyone may do everything. */
+  readonly acl?: AclPort
   /** Operations that other parts bring, beside those of this folder. */
   readonly operations?: readonly AnyOperation[]
 }
@@ -69,13 +75,17 @@ export interface EndpointsOptions {
 export interface CallOptions {
   /** Ends the call with its caller. */
   readonly signal?: AbortSignal | undefined
+  /** The server asks for itself: it may do everything here. Elsewhere only `Token` counts. */
+  readonly internal?: boolean
 }
 
 export class Endpoints {
   readonly datacenter: string
   readonly primaryDatacenter: string
   readonly #options: EndpointsOptions
-  readonly #authorize: Authorize
+  readonly acl: AclPort
+  readonly #tokens: TokenResolver
+  readonly #facts: Facts
   readonly #answers: LiveAnswers
   readonly #readContext: ReadContext
   /** What can be called by its name, and the services (the part before the dot) that these belong to. */
@@ -86,7 +96,9 @@ export class Endpoints {
     this.datacenter = options.datacenter
     this.primaryDatacenter = options.primaryDatacenter
     this.#options = options
-    this.#authorize = options.authorize ?? noAcls
+    this.acl = options.acl ?? NO_ACLS
+    this.#facts = { acl: this.acl, look: (query) => options.state.read(query).value }
+    this.#tokens = this.#resolver()
     this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
     const served = [...allOperations, ...(options.operations ?? [])]
     this.#operations = new Map(served.map((each) => [each.name, each]))
@@ -113,22 +125,33 @@ export class Endpoints {
   call<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options?: CallOptions): Promise<R>
   call(operation: AnyOperation, args: RoutedArgs, options: CallOptions = {}): Promise<unknown> {
     // The overloads pair a read with a read's arguments.
-    if (operation.access === 'read') return this.#callRead(operation, args as ReadArgs, options.signal)
-    return this.#callOther(operation, args, options.signal)
+    if (operation.access === 'read') return this.#callRead(operation, args as ReadArgs, options)
+    return this.#callOther(operation, args, options)
   }
 
   /**
    * The shared answer to a read of this datacenter; `MinQueryIndex` is left to its `next()`.
    *
    * @returns undefined where the answer cannot be shared (another datacenter, a consistent read, one sorted by
-   *   distance): use call()
+   *   distance) or the primary has to say who asks: use call()
    * @throws HanseError of the operation
    */
   live<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): LiveAnswer<R> | undefined {
     if (args.RequireConsistent || askerOf(args) !== '' || this.#elsewhere(operation, args) !== undefined)
       return undefined
-    this.#authorize(operation, args)
-    return this.#answers.get(this.#question(operation, args))
+    const rights = this.#tokens.now(args.Token)
+    if (rights === undefined) return undefined
+    operation.authorize?.(args, rights, this.#facts)
+    return this.#answers.get(this.#question(operation, args, rights))
+  }
+
+  /**
+   * Who bears a token, for parts that decide themselves (an agent's own services).
+   *
+   * @throws HanseError ACL_NOT_FOUND
+   */
+  rightsOf(token: string): Rights | Promise<Rights> {
+    return this.#tokens.resolve(token)
   }
 
   /**
@@ -150,8 +173,8 @@ export class Endpoints {
     this.#options.metrics.count('consul.rpc.request')
     try {
       return operation.access === 'read'
-        ? await this.#handleRead(operation, decode(operation.args, body), context.signal)
-        : await this.#handleOther(operation, decode(operation.args, body), context.signal)
+        ? await this.#handleRead(operation, decode(operation.args, body), context)
+        : await this.#handleOther(operation, decode(operation.args, body), context)
     } catch (error) {
       this.#options.log.debug('RPC call failed', { method, from: context.remote, error: messageOf(error) })
       throw error
@@ -161,58 +184,93 @@ export class Endpoints {
   async #callRead<A extends ReadArgs, R extends QueryMeta>(
     operation: ReadOperation<A, R>,
     args: A,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<R> {
     const target = this.#elsewhere(operation, args)
-    if (target !== undefined) return decode(operation.reply, await this.#forward(operation, args, target, signal))
-    return (await this.#answer(operation, args, signal)).reply
+    if (target !== undefined) {
+      return decode(operation.reply, await this.#forward(operation, args, target, options.signal))
+    }
+    return (await this.#answer(operation, args, options)).reply
   }
 
-  async #callOther<A extends RoutedArgs, R>(
-    operation: CallOperation<A, R>,
-    args: A,
-    signal: AbortSignal | undefined,
-  ): Promise<R> {
+  async #callOther<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options: CallOptions): Promise<R> {
     const target = this.#elsewhere(operation, args)
-    if (target !== undefined) return decode(operation.reply, await this.#forward(operation, args, target, signal))
-    this.#authorize(operation, args)
-    return operation.run(this.#callContext(signal), args)
+    if (target !== undefined) {
+      return decode(operation.reply, await this.#forward(operation, args, target, options.signal))
+    }
+    return this.#run(operation, args, options)
   }
 
   async #handleRead<A extends ReadArgs, R extends QueryMeta>(
     operation: ReadOperation<A, R>,
     args: A,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<Buffer> {
     const target = this.#elsewhere(operation, args)
-    if (target !== undefined) return this.#forward(operation, args, target, signal)
-    const answer = await this.#answer(operation, args, signal)
+    if (target !== undefined) return this.#forward(operation, args, target, options.signal)
+    const answer = await this.#answer(operation, args, { signal: options.signal })
     return answer.bytes('msgpack', (reply) => encode(operation.reply, reply))
   }
 
   async #handleOther<A extends RoutedArgs, R>(
     operation: CallOperation<A, R>,
     args: A,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<Buffer> {
     const target = this.#elsewhere(operation, args)
     if (target !== undefined) {
       this.#refuseAsPrimary(operation, args)
-      return this.#forward(operation, args, target, signal)
+      return this.#forward(operation, args, target, options.signal)
     }
-    this.#authorize(operation, args)
-    return encode(operation.reply, await operation.run(this.#callContext(signal), args))
+    return encode(operation.reply, await this.#run(operation, args, { signal: options.signal }))
+  }
+
+  async #run<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options: CallOptions): Promise<R> {
+    const known = this.#rights(args, options)
+    const rights = known instanceof Promise ? await known : known
+    operation.authorize?.(args, rights, this.#facts)
+    return operation.run(this.#callContext(options.signal, rights), args)
+  }
+
+  /** Who asks. @throws HanseError ACL_NOT_FOUND */
+  #rights(args: RoutedArgs, { internal }: CallOptions): Rights | Promise<Rights> {
+    return internal ? ALL_RIGHTS : this.#tokens.resolve(tokenOf(args))
+  }
+
+  #resolver(): TokenResolver {
+    const { datacenter, primaryDatacenter, state, clock, log } = this.#options
+    const askPrimary = (secret: string) => {
+      const args = ACLTokenGetRequest.of({
+        Datacenter: primaryDatacenter,
+        TokenID: secret,
+        TokenIDType: 'secret',
+        Expanded: true,
+        AllowStale: true,
+      })
+      return this.#ask(TOKEN_READ, args, { datacenter: primaryDatacenter, timeoutMs: TOKEN_READ_TIMEOUT_MS })
+    }
+    return new TokenResolver({ datacenter, primaryDatacenter, acl: this.acl, state, clock, log, askPrimary })
+  }
+
+  async #ask<A, R>(
+    { name, args: shape, reply }: WireCall<A, R>,
+    args: A,
+    to: { datacenter: string; timeoutMs: number },
+    signal?: AbortSignal,
+  ): Promise<R> {
+    const request = { ...to, method: name, body: encode(shape, args), ...(signal && { signal }) }
+    return decode(reply, await this.#send(request))
   }
 
   /** The datacenter that has to do it, if it is not this one. */
-  #elsewhere<A extends RoutedArgs>(
-    { scope, route }: { readonly scope: Scope; readonly route?: Route<A> },
-    args: A,
-  ): string | undefined {
+  #elsewhere<A extends RoutedArgs>(operation: Placed<A>, args: A): string | undefined {
+    const { scope, route } = operation
     if (scope === 'here') return undefined
     const named = route === undefined ? datacenterOf(args) : route.get(args)
     const wanted = scope === 'primary' ? this.primaryDatacenter : named
-    return wanted === '' || wanted === this.datacenter ? undefined : wanted
+    if (wanted !== '' && wanted !== this.datacenter) return wanted
+    if (this.datacenter === this.primaryDatacenter || !operation.inPrimary?.(args, this.#facts)) return undefined
+    return this.primaryDatacenter
   }
 
   /** Whoever sends us what belongs to the primary takes us for it; passed on, it could go round for ever. */
@@ -233,7 +291,8 @@ export class Endpoints {
     datacenter: string,
     signal: AbortSignal | undefined,
   ): Promise<Buffer> {
-    const there = operation.route?.with(args, datacenter) ?? { ...args, Datacenter: datacenter }
+    const seen = 'Token' in args ? { ...args, Token: this.#tokens.forwarded(tokenOf(args)) } : args
+    const there = operation.route?.with(seen, datacenter) ?? { ...seen, Datacenter: datacenter }
     const body = encode(operation.args, there)
     const timeoutMs = forwardTimeoutMs(args)
     const repeatable = operation.access === 'read'
@@ -246,22 +305,41 @@ export class Endpoints {
       return await this.#options.router.forward(request)
     } catch (error) {
       if (codeOf(error) !== 'RPC_REMOTE') throw error
-      throw endpointError('REMOTE_ERROR', { text: HOP_PREFIX + messageOf(error) }, error)
+      const text = HOP_PREFIX + messageOf(error)
+      throw endpointError(REFUSED.test(text) ? 'REMOTE_REFUSED' : 'REMOTE_ERROR', { text }, error)
     }
   }
 
   async #answer<A extends ReadArgs, R extends QueryMeta>(
     operation: ReadOperation<A, R>,
     args: A,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<LiveAnswer<R>> {
-    this.#authorize(operation, args)
-    const question = this.#question(operation, args)
+    const known = this.#rights(args, options)
+    const rights = known instanceof Promise ? await known : known
+    operation.authorize?.(args, rights, this.#facts)
+    const question = this.#question(operation, args, rights)
     if (args.RequireConsistent) await this.#options.state.consistent()
     const now = this.#answers.get(question)
     this.#options.metrics.count('consul.rpc.query')
     if (args.MinQueryIndex === 0 || now.index > args.MinQueryIndex) return now
-    return this.#answers.next(question, args.MinQueryIndex, { timeoutMs: this.waitMs(args.MaxQueryTime), signal })
+    const timeoutMs = this.waitMs(args.MaxQueryTime)
+    const next = await this.#answers.next(question, args.MinQueryIndex, { timeoutMs, signal: options.signal })
+    return this.#checkedAgain(operation, args, next, rights, options)
+  }
+
+  /** What the caller may see can have become less while it waited. */
+  async #checkedAgain<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    answer: LiveAnswer<R>,
+    before: Rights,
+    options: CallOptions,
+  ): Promise<LiveAnswer<R>> {
+    const rights = await this.#rights(args, options)
+    if (rights === before) return answer
+    operation.authorize?.(args, rights, this.#facts)
+    return rights.key === before.key ? answer : this.#answers.get(this.#question(operation, args, rights))
   }
 
   /**
@@ -274,28 +352,33 @@ export class Endpoints {
     return askedMs + this.#options.random.float() * askedMs * WAIT_JITTER_FRACTION
   }
 
-  #question<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): Question<R> {
+  #question<A extends ReadArgs, R extends QueryMeta>(
+    operation: ReadOperation<A, R>,
+    args: A,
+    rights: Rights,
+  ): Question<R> {
     operation.check?.(args)
     const { state } = this.#options
+    const key = questionKey(operation, args)
+    const answer = (tx: ReadTx): R => {
+      const reply = operation.query(tx, args, this.#readContext)
+      if (rights === ALL_RIGHTS || operation.filter === undefined) return reply
+      const kept = operation.filter(reply, rights, args)
+      return kept.filtered ? { ...kept.reply, ResultsFilteredByACLs: rights.authenticated } : kept.reply
+    }
     return {
-      key: questionKey(operation, args),
+      // Those with equal rights share an answer, everyone where nothing depends on them.
+      key: operation.filter === undefined || rights.key === '' ? key : `${key} ${rights.key}`,
       operation: operation.name,
       volatile: askerOf(args) !== '',
-      run: () => state.read((tx) => operation.query(tx, args, this.#readContext)),
+      run: () => state.read(answer),
     }
   }
 
-  #callContext(signal: AbortSignal | undefined): CallContext {
-    const { state, router, ports, clock, log } = this.#options
-    const ask = async <A, R>(
-      { name, args: shape, reply }: WireCall<A, R>,
-      args: A,
-      to: { datacenter: string; timeoutMs: number },
-    ): Promise<R> => {
-      const request = { ...to, method: name, body: encode(shape, args), ...(signal && { signal }) }
-      return decode(reply, await this.#send(request))
-    }
-    return { ...this.#readContext, state, router, ports, clock, log, signal, ask }
+  #callContext(signal: AbortSignal | undefined, rights: Rights): CallContext {
+    const { state, router, ports, clock, random, log } = this.#options
+    const ask: CallContext['ask'] = (wire, args, to) => this.#ask(wire, args, to, signal)
+    return { ...this.#readContext, state, router, ports, clock, random, log, rights, acl: this.acl, signal, ask }
   }
 }
 
@@ -303,6 +386,20 @@ export class Endpoints {
 function cappedWaitMs(maxQueryTimeNs: number): number {
   const askedMs = maxQueryTimeNs / NS_PER_MS
   return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
+}
+
+/** What routing looks at. */
+interface Placed<A> {
+  readonly scope: Scope
+  readonly route?: Route<A>
+  inPrimary?(args: A, facts: Facts): boolean
+}
+
+/** What another datacenter says of a token; HTTP has a status for it. */
+const REFUSED = /Permission denied|ACL not found/
+
+function tokenOf(args: object): string {
+  return 'Token' in args && typeof args.Token === 'string' ? args.Token : ''
 }
 
 function datacenterOf(args: object): string {

@@ -17,6 +17,8 @@ import {
 } from '#codec'
 import { endpointError } from './errors.ts'
 import { type ReadContext, readOperation, writeOperation } from './operation.ts'
+import { keep, type Rights } from './rights.ts'
+import { seesCheckedInstance } from './visible.ts'
 
 /** Writes or deletes one datacenter's state, in the primary. */
 export const apply = writeOperation({
@@ -24,6 +26,7 @@ export const apply = writeOperation({
   args: FederationStateRequest,
   reply: bool,
   scope: 'primary',
+  authorize: (_, rights) => rights.need(rights.allows.operatorWrite(), 'operator:write'),
   async run(context, { Op, State }) {
     if (State === null || State.Datacenter === '') throw invalid('Must provide a federation state with a datacenter')
     if (Op === 'delete') {
@@ -36,6 +39,10 @@ export const apply = writeOperation({
     return true
   },
 })
+
+function needsOperatorRead(rights: Rights): void {
+  rights.need(rights.allows.operatorRead(), 'operator:read')
+}
 
 function invalid(text: string): Error {
   return endpointError('INVALID_REQUEST', { text })
@@ -51,6 +58,7 @@ export const get = readOperation({
     get: (args) => args.TargetDatacenter,
     with: (args, TargetDatacenter) => ({ ...args, TargetDatacenter }),
   },
+  authorize: (_, rights) => needsOperatorRead(rights),
   query(tx, args, context) {
     const state = tx.federationStates.get(args.Datacenter)
     return FederationStateResponse.of({ State: state === undefined ? null : asSeenHere(state, context) })
@@ -63,6 +71,7 @@ export const list = readOperation({
   args: DCSpecificRequest,
   reply: IndexedFederationStates,
   scope: 'datacenter',
+  authorize: (_, rights) => needsOperatorRead(rights),
   query(tx, _args, context) {
     const States = tx.federationStates.all().map((state) => asSeenHere(state, context))
     return IndexedFederationStates.of({ States })
@@ -81,6 +90,15 @@ export const listMeshGateways = readOperation({
       .filter(({ MeshGateways }) => MeshGateways !== null && MeshGateways.length > 0)
     const DatacenterNodes = Object.fromEntries(having.map((state) => [state.Datacenter, state.MeshGateways]))
     return DatacenterIndexedCheckServiceNodes.of({ DatacenterNodes })
+  },
+  filter(reply, rights) {
+    let filtered = false
+    const entries = Object.entries(reply.DatacenterNodes ?? {}).flatMap(([datacenter, gateways]) => {
+      const seen = keep(gateways, (gateway) => seesCheckedInstance(rights, gateway))
+      filtered ||= seen.filtered
+      return seen.items === null || seen.items.length === 0 ? [] : [[datacenter, seen.items] as const]
+    })
+    return { reply: { ...reply, DatacenterNodes: Object.fromEntries(entries) }, filtered }
   },
 })
 

@@ -15,6 +15,7 @@ import { endpointError } from './errors.ts'
 import { checkServiceNodeFields, healthCheckFields } from './filter-fields.ts'
 import { readOperation } from './operation.ts'
 import { filtered, hasMetadata, nearestFirst, tagTest } from './selection.ts'
+import { visibleChecks, visibleInstances } from './visible.ts'
 
 /** What `HealthFilterType` asks for. */
 const EXCLUDE_CRITICAL = 1
@@ -38,6 +39,11 @@ export const serviceNodes = readOperation({
     return IndexedCheckServiceNodes.of({
       Nodes: nearestFirst(kept, args.Source, context, (each) => each.Node?.Node ?? ''),
     })
+  },
+  filter(reply, rights, args) {
+    // A sidecar shows its destination, whatever it is called itself.
+    if (!args.Connect || rights.allows.serviceRead(args.ServiceName)) return visibleInstances(reply, rights)
+    return { reply: { ...reply, Nodes: [] }, filtered: (reply.Nodes ?? []).length > 0 }
   },
 })
 
@@ -64,6 +70,7 @@ export const serviceChecks = readOperation({
     const kept = filtered(checks, args.Filter, healthCheckFields)
     return IndexedHealthChecks.of({ HealthChecks: nearestFirst(kept, args.Source, context, ({ Node }) => Node) })
   },
+  filter: visibleChecks,
 })
 
 /** All checks of a node and of what runs on it. */
@@ -77,6 +84,7 @@ export const nodeChecks = readOperation({
   },
   query: (tx, args) =>
     IndexedHealthChecks.of({ HealthChecks: filtered(tx.checks.ofNode(args.Node), args.Filter, healthCheckFields) }),
+  filter: visibleChecks,
 })
 
 /** All checks in a state, "any" for all of them; an unknown state has none. */
@@ -90,6 +98,7 @@ export const checksInState = readOperation({
     const kept = filtered(checks, args.Filter, healthCheckFields)
     return IndexedHealthChecks.of({ HealthChecks: nearestFirst(kept, args.Source, context, ({ Node }) => Node) })
   },
+  filter: visibleChecks,
 })
 
 function requireService(args: ServiceSpecificRequest): void {

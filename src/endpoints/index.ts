@@ -2,16 +2,15 @@
  * endpoints/: every operation by its wire name, and the one way in for all of them: routing, blocking, consistency,
  * shared answers.
  */
+export { type AclPort, type DownPolicy, NO_ACLS } from './acl-port.ts'
 export * as catalog from './catalog.ts'
 export * as coordinate from './coordinate.ts'
 export {
-  type Authorize,
   type CallOptions,
   DEFAULT_WAIT_MS,
   Endpoints,
   type EndpointsOptions,
   MAX_WAIT_MS,
-  noAcls,
 } from './endpoints.ts'
 export { endpointError } from './errors.ts'
 export * as federationState from './federation-state.ts'
@@ -32,4 +31,5 @@ export type {
 } from './operation.ts'
 export { allOperations } from './operations.ts'
 export type { EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
+export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as status from './status.ts'

@@ -1,6 +1,7 @@
 /**
  * Internal.*: dumps for gateways, replication and the UI, user events, and the keyring (keyring.ts).
  */
+import { aclError } from '#acl'
 import {
   CheckServiceNode,
   DCSpecificRequest,
@@ -18,6 +19,7 @@ import { endpointError } from './errors.ts'
 import { checkServiceNodeFields, nodeInfoFields } from './filter-fields.ts'
 import { callOperation, readOperation } from './operation.ts'
 import { filtered, hasMetadata, nearestFirst } from './selection.ts'
+import { visibleInstances, visibleNodeInfos } from './visible.ts'
 
 export { catalogOverview } from './catalog-overview.ts'
 export { keyringOperation } from './keyring.ts'
@@ -35,6 +37,7 @@ export const serviceDump = readOperation({
     const Nodes = nearestFirst(kept, args.Source, context, (each) => each.Node?.Node ?? '')
     return IndexedNodesWithGateways.of({ Nodes, Gateways: [] })
   },
+  filter: visibleInstances,
 })
 
 function checkedInstance(tx: ReadTx, { node, service }: ServiceInstance): CheckServiceNode {
@@ -52,6 +55,7 @@ export const nodeDump = readOperation({
     const infos = nodes.map((node) => infoOf(tx, node))
     return IndexedNodeDump.of({ Dump: filtered(infos, args.Filter, nodeInfoFields) })
   },
+  filter: visibleNodeInfos,
 })
 
 /** One node with all that runs on it; nothing for an unknown node. */
@@ -67,6 +71,7 @@ export const nodeInfo = readOperation({
     const node = tx.nodes.get(args.Node)
     return IndexedNodeDump.of({ Dump: node === undefined ? [] : [infoOf(tx, node)] })
   },
+  filter: visibleNodeInfos,
 })
 
 function infoOf(tx: ReadTx, node: Node): NodeInfo {
@@ -89,6 +94,9 @@ export const eventFire = callOperation({
   args: EventFireRequest,
   reply: QueryMeta,
   scope: 'datacenter',
+  authorize({ Name }, rights) {
+    if (!rights.allows.eventWrite(Name)) throw aclError('PERMISSION_REFUSED', { reason: '' })
+  },
   async run({ ports }, { Name, Payload }) {
     if (Name === '') throw endpointError('INVALID_REQUEST', { text: 'Must provide event name' })
     if (ports.events === undefined) throw endpointError('EVENTS_NOT_SERVED', { name: Name })

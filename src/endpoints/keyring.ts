@@ -19,6 +19,10 @@ const WIRE = { name: 'Internal.KeyringOperation', args: KeyringRequest, reply: K
 export const keyringOperation = callOperation({
   ...WIRE,
   scope: 'here',
+  authorize({ Operation }, rights) {
+    if (Operation === 'list') rights.need(rights.allows.keyringRead(), 'keyring:read')
+    else rights.need(rights.allows.keyringWrite(), 'keyring:write')
+  },
   async run(context, args) {
     check(args)
     const { lan, wan } = context.ports.keyring

@@ -6,6 +6,7 @@ import type { WriteTx } from '#state'
 import { MAX_KEY_BYTES as MAX_STORE_KEY_BYTES } from '#store'
 import { endpointError } from './errors.ts'
 import { readOperation, writeOperation } from './operation.ts'
+import { type Facts, keep, type Rights } from './rights.ts'
 
 /** Largest value; the same number as Consul's default for `kv_max_value_size`. */
 export const MAX_VALUE_BYTES = 512 * 1024
@@ -53,6 +54,11 @@ export const apply = writeOperation({
   args: KVSRequest,
   reply: bool,
   scope: 'datacenter',
+  authorize({ Op, DirEnt: { Key } }, rights) {
+    // Nothing below a prefix may be denied to who takes all of it.
+    if (Op === 'delete-tree') rights.need(rights.allows.keyWritePrefix(Key), 'key:write', Key)
+    else rights.need(rights.allows.keyWrite(Key), 'key:write', Key)
+  },
   async run({ state }, { Op, DirEnt }) {
     const work = operationOf(Op, DirEnt.Key)
     if (DirEnt.Key === '' && Op !== 'delete-tree') throw invalid('Must provide key')
@@ -84,6 +90,7 @@ export const get = readOperation({
   args: KeyRequest,
   reply: IndexedDirEntries,
   scope: 'datacenter',
+  authorize: ({ Key }, rights) => rights.need(rights.allows.keyRead(Key), 'key:read', Key),
   query(tx, { Key }) {
     const entry = tx.kv.get(Key)
     return IndexedDirEntries.of({ Entries: entry === undefined ? null : [entry] })
@@ -100,6 +107,11 @@ export const list = readOperation({
     const entries = tx.kv.list(Key)
     return IndexedDirEntries.of({ Entries: entries.length === 0 ? null : entries })
   },
+  authorize: ({ Key }, rights, facts) => needsList(Key, rights, facts),
+  filter(reply, { allows }) {
+    const { items, filtered } = keep(reply.Entries, ({ Key }) => allows.keyRead(Key))
+    return { reply: { ...reply, Entries: items?.length === 0 ? null : items }, filtered }
+  },
 })
 
 /** The keys below a prefix, with a separator only as far as its next occurrence. */
@@ -112,7 +124,17 @@ export const listKeys = readOperation({
     const keys = tx.kv.keys(Prefix)
     return IndexedKeyList.of({ Keys: keys.length === 0 ? null : cutAt(keys, Prefix.length, Seperator) })
   },
+  authorize: ({ Prefix }, rights, facts) => needsList(Prefix, rights, facts),
+  filter(reply, { allows }) {
+    const { items, filtered } = keep(reply.Keys, (key) => allows.keyRead(key))
+    return { reply: { ...reply, Keys: items?.length === 0 ? null : items }, filtered }
+  },
 })
+
+/** Where listing has a right of its own (`acl.enable_key_list_policy`). */
+function needsList(prefix: string, rights: Rights, { acl }: Facts): void {
+  if (acl.keyListPolicy) rights.need(rights.allows.keyList(prefix), 'key:list', prefix)
+}
 
 function cutAt(keys: readonly string[], from: number, separator: string): readonly string[] {
   if (separator === '') return keys

@@ -5,10 +5,12 @@
  * shared answers and the facts about an answer come from the middleware (endpoints.ts); an operation only says what
  * it reads or does.
  */
-import type { Clock, Logger } from '#base'
+import type { Clock, Logger, Random } from '#base'
 import type { Kind, QueryMeta, QueryOptions, QuerySource, Struct } from '#codec'
 import type { ReadTx, State } from '#state'
+import type { AclPort } from './acl-port.ts'
 import type { Ports, Router } from './ports.ts'
+import type { Facts, Kept, Rights } from './rights.ts'
 
 /**
  * Where an operation runs:
@@ -38,6 +40,12 @@ interface OperationBase<A extends RoutedArgs, R> {
   readonly scope: Scope
   /** Which datacenter `args` name, where that is not their field `Datacenter`. */
   readonly route?: Route<A>
+  /** Whether it belongs to the primary though no datacenter, or this one, is named. */
+  inPrimary?(args: A, facts: Facts): boolean
+  /** Refuses who may not do it, before anything is read or written. @throws HanseError PERMISSION_DENIED */
+  authorize?(args: A, rights: Rights, facts: Facts): void
+  /** Why everyone may do it, where neither `authorize` nor `filter` says who may. */
+  readonly anyone?: string
 }
 
 /** What a read may know besides the tables. */
@@ -51,12 +59,13 @@ export interface ReadContext {
 /** A question to the tables: blocking, shared answers and the facts about the answer come from the middleware. */
 export interface ReadOperation<A extends ReadArgs, R extends QueryMeta> extends OperationBase<A, R> {
   readonly access: 'read'
-  readonly reply: Struct<R>
   readonly scope: 'datacenter' | 'here'
   /** Refuses arguments before anything is read. @throws HanseError */
   check?(args: A): void
   /** Pure: the same tables and arguments give the same reply. Fields of QueryMeta are filled in later. */
   query(tx: ReadTx, args: A, context: ReadContext): R
+  /** Leaves out what the caller may not see. Pure, as the query. */
+  filter?(reply: R, rights: Rights, args: A): Kept<R>
 }
 
 /** What a call may use. */
@@ -65,7 +74,11 @@ export interface CallContext extends ReadContext {
   readonly router: Router
   readonly ports: Ports
   readonly clock: Clock
+  readonly random: Random
   readonly log: Logger
+  /** Who asks. */
+  readonly rights: Rights
+  readonly acl: AclPort
   /** Aborted when the caller is gone. */
   readonly signal: AbortSignal | undefined
   /** Puts one question to another datacenter, as it is. @throws HanseError REMOTE_ERROR and the router's errors */

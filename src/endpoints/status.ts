@@ -9,6 +9,7 @@ export const ping = callOperation({
   args: EmptyReadRequest,
   reply: Empty,
   scope: 'here',
+  anyone: 'whether a server is there',
   run: async () => Empty.of(),
 })
 
@@ -18,6 +19,7 @@ export const leader = callOperation({
   args: DCSpecificRequest,
   reply: string,
   scope: 'datacenter',
+  anyone: 'which servers are there, as every client must know',
   run: async ({ ports }) => ports.leaderAddress(),
 })
 
@@ -27,5 +29,6 @@ export const peers = callOperation({
   args: DCSpecificRequest,
   reply: list(string),
   scope: 'datacenter',
+  anyone: 'which servers are there, as every client must know',
   run: async ({ ports }) => [...ports.peers()],
 })

@@ -40,6 +40,7 @@ export function primaryGatewaysOperation(
     args: PrimaryGatewaysRequest,
     reply: Empty,
     scope: 'here',
+    anyone: 'trusted as far as the certificate of its caller, see above',
     run: async ({ primaryDatacenter, datacenter }, args) => {
       if (args.PrimaryDatacenter === primaryDatacenter && datacenter !== primaryDatacenter) {
         locator.setPushed(args.MeshGateways ?? [])
