@@ -32,6 +32,9 @@ export async function startGossip(options: GossipOptions): Promise<Gossip> {
   return client.start()
 }
 
+/** The thread makes little garbage; without a limit the runtime sets aside several times as much memory for it. */
+const YOUNG_GENERATION_MB = 3
+
 interface Pending {
   resolve(reply: PoolReply): void
   reject(error: Error): void
@@ -53,7 +56,10 @@ class ThreadClient {
   constructor(options: GossipOptions) {
     this.#options = options
     this.#carrier = options.wan?.carrier
-    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: threadOptions(options) })
+    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), {
+      workerData: threadOptions(options),
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    })
     this.#streams = new WanStreams((message) => this.#post(message), this.#carrier)
   }
 

@@ -1,6 +1,8 @@
 /**
  * The gossip thread: sockets and state machines of both pools, so that a probe is answered while the main thread is busy.
  */
+
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { formatHostPort, HanseError, messageOf, systemClock, systemRandom } from '#base'
@@ -257,4 +259,6 @@ if (parentPort) {
   const thread = new GossipThread(workerData as ThreadOptions, parentPort)
   parentPort.on('message', (message: ToThread) => thread.receive(message))
   void thread.start()
+  // As the agent does: so that the next server, which may start while we run, need not compile this thread's code.
+  flushCompileCache()
 }

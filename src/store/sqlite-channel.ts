@@ -19,6 +19,9 @@ function errorOf({ code, path, reason }: Failure): Error {
   return storeError(code, { path, reason })
 }
 
+/** The thread's objects are short-lived and few; without a limit the runtime sets aside several times as much. */
+const YOUNG_GENERATION_MB = 3
+
 export class SqliteChannel {
   readonly #worker: Worker
   readonly #place: string
@@ -33,6 +36,7 @@ export class SqliteChannel {
     this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), {
       workerData: options,
       name: 'store',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       // Its own: what the process was started with (--eval, --inspect) is not meant for this thread.
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })

@@ -2,6 +2,7 @@
  * The engine's thread: answers one request after another with the database. Entry point of its own; the disk is slow,
  * and here it holds up nobody.
  */
+import { flushCompileCache } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PLACE_CODES } from './errors.ts'
 import { nameFailure, SqliteDatabase } from './sqlite-database.ts'
@@ -56,3 +57,5 @@ answer(() => {
   port.on('message', (request: Request) => serve(database, request))
   return { kind: 'opened', revision: database.revision }
 })
+// So that the next server, which may start while we run, need not compile this thread's code.
+flushCompileCache()
