@@ -4,7 +4,7 @@
  */
 import type { ACLPolicy } from '#codec'
 import { type Authorizer, compileAuthorizer, type DefaultPolicy } from './authorizer.ts'
-import { parseRules, type PolicyRules } from './rules.ts'
+import { type PolicyRules, parseRules } from './rules.ts'
 
 /** Compiled sets that are kept; the one that was used longest ago goes. */
 export const MAX_AUTHORIZERS = 4096

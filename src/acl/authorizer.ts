@@ -9,7 +9,7 @@
  * Source: the public ACL rules reference; HTTP recordings.
  */
 import { aclError } from './errors.ts'
-import { type TableEntry, RuleTable, stronger } from './rule-table.ts'
+import { RuleTable, stronger, type TableEntry } from './rule-table.ts'
 import { type Level, NAMED_RESOURCES, type NamedResource, type PolicyRules, type ScalarResource } from './rules.ts'
 
 export type DefaultPolicy = 'allow' | 'deny'
@@ -85,9 +85,7 @@ export class Authorizer {
 
   /** The wildcard is readable where any service's intentions are. */
   intentionRead = (name: string): boolean =>
-    name === WILDCARD
-      ? this.#byDefault || this.#tables.intention.some(READS)
-      : this.#named('intention', name, READS)
+    name === WILDCARD ? this.#byDefault || this.#tables.intention.some(READS) : this.#named('intention', name, READS)
   /** The wildcard is writable where every service's intentions are. */
   intentionWrite = (name: string): boolean =>
     name === WILDCARD ? this.#all('intention', '', WRITES) : this.#named('intention', name, WRITES)
@@ -164,7 +162,9 @@ function tablesOf(policies: readonly PolicyRules[]): NamedTables {
     agent: of('agent'),
     event: of('event'),
     identity: of('identity'),
-    intention: new RuleTable(merged(policies, 'service').map(({ entry, intentions }) => ({ ...entry, level: intentions }))),
+    intention: new RuleTable(
+      merged(policies, 'service').map(({ entry, intentions }) => ({ ...entry, level: intentions })),
+    ),
     key: of('key'),
     node: of('node'),
     query: of('query'),

@@ -6,7 +6,7 @@
  *
  * Source: federation wire notes §11; the public binding rule reference.
  */
-import { type Random, HanseError } from '#base'
+import { HanseError, type Random } from '#base'
 import { type ACLBindingRule, type ACLRole, type ACLToken, compileFilter, type FilterFields } from '#codec'
 import { fillTemplate, TemplateProblem } from './bind-template.ts'
 import { aclError } from './errors.ts'
@@ -111,10 +111,20 @@ export function bindIdentity(
 ): LoginLinks | undefined {
   const matching = rules.filter((rule) => compileFilter(rule.Selector, shape.fields)(identity.selectable))
   const targets = matching.map((rule) => loginTarget(rule, identity))
-  const named = (type: BindType) => [...new Set(targets.filter((target) => target.type === type).map(({ name }) => name))]
+  const named = (type: BindType) => [
+    ...new Set(targets.filter((target) => target.type === type).map(({ name }) => name)),
+  ]
   const links: LoginLinks = {
-    Policies: some(named('policy').flatMap((name) => stored.policyByName(name) ?? []).map(link)),
-    Roles: some(named('role').flatMap((name) => stored.roleByName(name) ?? []).map(link)),
+    Policies: some(
+      named('policy')
+        .flatMap((name) => stored.policyByName(name) ?? [])
+        .map(link),
+    ),
+    Roles: some(
+      named('role')
+        .flatMap((name) => stored.roleByName(name) ?? [])
+        .map(link),
+    ),
     ServiceIdentities: some(named('service').map((name) => ({ ServiceName: name, Datacenters: null }))),
     NodeIdentities: some(named('node').map((name) => ({ NodeName: name, Datacenter: datacenter }))),
     TemplatedPolicies: some(targets.flatMap(({ templated }) => templated ?? [])),

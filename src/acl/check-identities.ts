@@ -39,9 +39,7 @@ export function checkIdentities(given: Identities, holder: Holder): Identities {
     }),
     TemplatedPolicies: each(given.TemplatedPolicies, (templated) => {
       if (holder.local && (templated.Datacenters ?? []).length > 0) {
-        refuse(
-          `Templated Policy "${templated.TemplateName}" cannot specify a list of datacenters on a local token`,
-        )
+        refuse(`Templated Policy "${templated.TemplateName}" cannot specify a list of datacenters on a local token`)
       }
       return { ...checkTemplatedPolicy(templated, holder.kind), Datacenters: distinct(templated.Datacenters) }
     }),

@@ -24,8 +24,7 @@ export const aclError = errorTable({
   },
   PERMISSION_REFUSED: {
     status: 403,
-    message: ({ reason }: { reason: string }) =>
-      reason === '' ? 'Permission denied' : `Permission denied: ${reason}`,
+    message: ({ reason }: { reason: string }) => (reason === '' ? 'Permission denied' : `Permission denied: ${reason}`),
   },
   ACL_NOT_FOUND: {
     status: 403,
@@ -54,16 +53,14 @@ export const aclError = errorTable({
   },
   BOOTSTRAP_DONE: {
     status: 403,
-    message: ({ resetIndex }: { resetIndex: number }) =>
-      `ACL bootstrap no longer allowed (reset index: ${resetIndex})`,
+    message: ({ resetIndex }: { resetIndex: number }) => `ACL bootstrap no longer allowed (reset index: ${resetIndex})`,
     hint: () => 'write the reset index into the file acl-bootstrap-reset in the data directory and try again',
   },
   BOOTSTRAP_SECRET_INVALID: { status: 500, message: text },
   LOGOUT_UNKNOWN_TOKEN: { status: 401, message: () => 'Supplied token does not exist' },
   LOOKUP_ID_INVALID: {
     status: 500,
-    message: ({ kind }: { kind: string }) =>
-      `failed acl ${kind} lookup: index error: UUID must be 36 characters`,
+    message: ({ kind }: { kind: string }) => `failed acl ${kind} lookup: index error: UUID must be 36 characters`,
   },
   RULES_SYNTAX: {
     status: 500,
@@ -103,7 +100,10 @@ export const aclError = errorTable({
     message: ({ name, problem }: { name: string; problem: string }) =>
       `validation error for templated policy: "${name}": ${problem}`,
   },
-  CREATE_WITH_ID: { status: 400, message: ({ kind }: { kind: string }) => `Cannot specify the ID when creating a new ${kind}` },
+  CREATE_WITH_ID: {
+    status: 400,
+    message: ({ kind }: { kind: string }) => `Cannot specify the ID when creating a new ${kind}`,
+  },
   BUILTIN_IMMUTABLE: { status: 500, message: text },
   AUTH_METHOD_INVALID: {
     status: 500,
@@ -132,6 +132,7 @@ export const aclError = errorTable({
     status: 500,
     message: ({ method, reason }: { method: string; reason: string }) =>
       `Cannot check the bearer token with auth method "${method}": ${reason}`,
-    hint: () => 'the servers of this datacenter must reach what the auth method names: Host, JWKSURL or OIDCDiscoveryURL',
+    hint: () =>
+      'the servers of this datacenter must reach what the auth method names: Host, JWKSURL or OIDCDiscoveryURL',
   },
 })

@@ -4,13 +4,7 @@
  *
  * Source: identities.json.
  */
-import {
-  type ACLNodeIdentity,
-  ACLPolicy,
-  type ACLRole,
-  type ACLServiceIdentity,
-  type ACLTemplatedPolicy,
-} from '#codec'
+import { type ACLNodeIdentity, ACLPolicy, type ACLRole, type ACLServiceIdentity, type ACLTemplatedPolicy } from '#codec'
 import { policyHash } from './hashes.ts'
 import { NODE_TEMPLATE, renderTemplate, SERVICE_TEMPLATE } from './templated-policies.ts'
 
@@ -65,11 +59,17 @@ export function identityPolicies(holders: readonly Holder[]): ACLPolicy[] {
 }
 
 /** Equal ones become one that is in force wherever any of them is; no datacenters: everywhere. */
-function widest<T extends { readonly Datacenters: readonly string[] | null }>(all: readonly T[], key: (one: T) => string): T[] {
+function widest<T extends { readonly Datacenters: readonly string[] | null }>(
+  all: readonly T[],
+  key: (one: T) => string,
+): T[] {
   const byKey = new Map<string, T>()
   for (const one of all) {
     const before = byKey.get(key(one))
-    byKey.set(key(one), before === undefined ? one : { ...before, Datacenters: union(before.Datacenters, one.Datacenters) })
+    byKey.set(
+      key(one),
+      before === undefined ? one : { ...before, Datacenters: union(before.Datacenters, one.Datacenters) },
+    )
   }
   return [...byKey.values()]
 }

@@ -1,7 +1,22 @@
 /**
- * acl/: who may do what. Rules, the authorizer, identities, validation of ACL objects, logins. No store, no routing.
+ * acl/: who may do what. Rules, the authorizer, identities, checks of ACL objects, logins. No store, no routing.
  */
-export { type Access, Authorizer, compileAuthorizer, type DefaultPolicy, manageAll } from './authorizer.ts'
+export {
+  type AuthMethod,
+  type AuthMethodModules,
+  type AuthMethodRules,
+  authMethod,
+  identityShape,
+  prepareAuthMethod,
+} from './auth-methods.ts'
+export {
+  type Access,
+  Authorizer,
+  type AuthorizerOptions,
+  compileAuthorizer,
+  type DefaultPolicy,
+  manageAll,
+} from './authorizer.ts'
 export { AuthorizerCache } from './authorizer-cache.ts'
 export {
   bindIdentity,
@@ -15,25 +30,50 @@ export {
   BOOTSTRAP_DESCRIPTION,
   builtinPolicies,
   builtinPolicyById,
+  globalManagementPolicy,
+  globalReadOnlyPolicy,
   INITIAL_MANAGEMENT_DESCRIPTION,
   managementToken,
 } from './builtin.ts'
-export { ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, GLOBAL_MANAGEMENT_ID } from './builtin-ids.ts'
+export {
+  ANONYMOUS_ACCESSOR,
+  ANONYMOUS_SECRET,
+  GLOBAL_MANAGEMENT_ID,
+  GLOBAL_READ_ONLY_ID,
+  isUuid,
+} from './builtin-ids.ts'
 export { aclError } from './errors.ts'
 export { policyHash, roleHash, tokenHash } from './hashes.ts'
+export { type HttpAnswer, type HttpQuestion, type HttpTransport, httpsTransport } from './http-transport.ts'
 export { syntheticPolicy } from './identities.ts'
-export { loginToken } from './login-token.ts'
-export { checkPolicyDelete, freshId, preparePolicy, prepareRole } from './prepare-policy.ts'
+export { checkLoginMeta, loginDescription, loginToken } from './login-token.ts'
+export { permissionDenied, requirePermission } from './permissions.ts'
+export { checkPolicyDelete, preparePolicy, prepareRole } from './prepare-policy.ts'
 export {
   checkBootstrapSecret,
   checkTokenDelete,
   EXPIRATION_BOUNDS,
+  type ExpirationBounds,
   prepareChangedToken,
   prepareClone,
   prepareNewToken,
+  type TokenModules,
   timeText,
 } from './prepare-token.ts'
-export { currentLinks, expandToken, HIDDEN_SECRET, isExpired, policiesInForce } from './resolve.ts'
-export { type PolicyRules, parseRules } from './rules.ts'
+export {
+  currentLinks,
+  type ExpandedToken,
+  expandToken,
+  HIDDEN_SECRET,
+  isExpired,
+  type LinkedObjects,
+  policiesInForce,
+} from './resolve.ts'
+export { type Level, type PolicyRules, parseRules } from './rules.ts'
 export { checkLookupId, type StoredObjects } from './stored-objects.ts'
-export * from './templated-policies.ts'
+export {
+  checkTemplateVariables,
+  type TemplatedPolicyDefinition,
+  templatedPolicies,
+  templatedPolicy,
+} from './templated-policies.ts'

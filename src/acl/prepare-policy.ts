@@ -26,7 +26,11 @@ export function preparePolicy(given: ACLPolicy, stored: StoredObjects, random: R
   parseRules(given.Rules)
   const datacenters = (given.Datacenters ?? []).length === 0 ? null : given.Datacenters
   if (datacenters?.includes('')) throw aclError('POLICY_INVALID', { problem: 'a name in Datacenters is empty' })
-  const policy = { ...given, ID: before?.ID ?? freshId(random, (id) => stored.policyById(id)), Datacenters: datacenters }
+  const policy = {
+    ...given,
+    ID: before?.ID ?? freshId(random, (id) => stored.policyById(id)),
+    Datacenters: datacenters,
+  }
   return { ...policy, Hash: policyHash(policy) }
 }
 
@@ -83,7 +87,9 @@ export function prepareRole(given: ACLRole, stored: StoredObjects, random: Rando
 type Named = { readonly ID: string; readonly Name: string }
 
 function nameTaken(given: Named, holder: Named | undefined, kind: string): string | undefined {
-  return holder === undefined || holder.ID === given.ID ? undefined : `A ${kind} with Name "${given.Name}" already exists`
+  return holder === undefined || holder.ID === given.ID
+    ? undefined
+    : `A ${kind} with Name "${given.Name}" already exists`
 }
 
 /** A new identifier that no object has. */

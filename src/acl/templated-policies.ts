@@ -163,7 +163,8 @@ export function checkTemplatedPolicy(given: ACLTemplatedPolicy, holder: string):
   if (given.TemplateName === '' && given.TemplateID === '') {
     throw identityInvalid(`templated policy is missing the template name field on this ${holder}`)
   }
-  const builtin = given.TemplateName === '' ? BUILTINS.find(({ id }) => id === given.TemplateID) : builtinOf(given.TemplateName)
+  const builtin =
+    given.TemplateName === '' ? BUILTINS.find(({ id }) => id === given.TemplateID) : builtinOf(given.TemplateName)
   if (!builtin || (given.TemplateID !== '' && given.TemplateID !== builtin.id)) {
     const name = given.TemplateName === '' ? given.TemplateID : given.TemplateName
     throw identityInvalid(`templated policy with an invalid templated name: ${name} for this ${holder}`)

@@ -26,8 +26,16 @@ import {
 } from '../schema.ts'
 import { durationNs, raftIndex } from './common.ts'
 
-/** Nanoseconds; "1h30m" in JSON, where a bare number is nanoseconds too. Refused in Go's words, as recorded. */
-const ttl: Kind<number> = withJson(durationNs, {
+/**
+ * Nanoseconds, also beyond 2^53 (104 days), rounded there; "1h30m" in JSON, where a bare number is nanoseconds too.
+ * Refused in Go's words, as recorded.
+ */
+const ttlNs: Kind<number> = {
+  ...durationNs,
+  write: (writer, value) => writer.int(Number.isSafeInteger(value) ? value : BigInt(Math.trunc(value))),
+  read: (reader) => (reader.nil() ? 0 : Number(reader.integer())),
+}
+const ttl: Kind<number> = withJson(ttlNs, {
   toJson: formatDuration,
   fromJson: (json, path) => {
     if (json === null) return 0
