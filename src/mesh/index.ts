@@ -1,0 +1,21 @@
+/**
+ * mesh/: config entries, intentions, discovery chains, what one proxy must know. Pure.
+ */
+export { type ChainRequest, CONNECT_TIMEOUT_NS_DEFAULT, serviceProtocol } from './chain-context.ts'
+export { checkDelete, checkWrite } from './check-write.ts'
+export { compileChain } from './compile-chain.ts'
+export { customizationHash, type EffectiveOverrides } from './customization-hash.ts'
+export { decodeEntryHcl, decodeEntryJson, entryFromValue } from './decode-entry.ts'
+export { type EntryChange, EntrySet, type EntrySource, withChange } from './entry-source.ts'
+export { meshError } from './errors.ts'
+export {
+  datacenterSni,
+  parseServiceSpiffeId,
+  seesRequests,
+  serviceSni,
+  serviceSpiffeId,
+  type TargetName,
+  targetId,
+} from './names.ts'
+export { entryHash, intentionPrecedence, normalizeEntry, storedEntry } from './normalize-entry.ts'
+export { validateEntry } from './validate-entry.ts'
