@@ -9,6 +9,7 @@ export type {
   AclRolesReader,
   AclTokensReader,
 } from './acl-accessors.ts'
+export { StoredAuthority, StoredRoots } from './ca-declarations.ts'
 export { stateError } from './errors.ts'
 export { State, type StateOptions, type Written } from './state.ts'
 export type {

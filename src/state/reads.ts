@@ -4,6 +4,7 @@
 
 import type { ConfigEntry, ConfigEntryKind, DirEntry, EntryOf, NodeService } from '#codec'
 import { aclReads } from './acl-accessors.ts'
+import { caReads } from './ca-accessors.ts'
 import { checkKey, configEntryKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
 import type { SortedRows } from './sorted-rows.ts'
@@ -44,6 +45,7 @@ export function createReads(source: ReadSource): ReadTx {
     coordinates: coordinatesReads(source),
     federationStates: federationStatesReads(source),
     ...aclReads(source),
+    ...caReads(source),
     configEntries: configEntriesReads(source),
     instances(name, options) {
       const tables = source.tables()

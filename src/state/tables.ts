@@ -29,6 +29,7 @@ import {
   aclRolesTable,
   aclTokensTable,
 } from './acl-declarations.ts'
+import { caAuthorityTable, caRootsTable, type StoredAuthority, type StoredRoots } from './ca-declarations.ts'
 import {
   checksTable,
   configEntriesTable,
@@ -84,6 +85,8 @@ export class Tables {
   readonly aclBindingRules: Table<ACLBindingRule>
   readonly aclMeta: Table<ACLBootstrap>
   readonly configEntries: Table<ConfigEntry>
+  readonly caRoots: Table<StoredRoots>
+  readonly caAuthority: Table<StoredAuthority>
   readonly names: ServiceNames
   /** Instances as they were last read with node and checks, until one of these changes. */
   readonly #instances = new Map<string, CheckServiceNode>()
@@ -108,6 +111,8 @@ export class Tables {
     this.aclBindingRules = this.#add(aclBindingRulesTable)
     this.aclMeta = this.#add(aclMetaTable)
     this.configEntries = this.#add(configEntriesTable)
+    this.caRoots = this.#add(caRootsTable)
+    this.caAuthority = this.#add(caAuthorityTable)
     this.names = new ServiceNames(this.services)
   }
 

@@ -18,6 +18,7 @@ import type {
   NodeService,
 } from '#codec'
 import type { AclReads, AclWrites } from './acl-accessors.ts'
+import type { CAReads, CAWrites } from './ca-accessors.ts'
 
 /** Tells when something that a reading saw has changed since. */
 export interface Watch {
@@ -101,7 +102,7 @@ export interface ConfigEntriesReader {
   all(): readonly ConfigEntry[]
 }
 
-export interface ReadTx extends AclReads {
+export interface ReadTx extends AclReads, CAReads {
   readonly nodes: NodesReader
   readonly services: ServicesReader
   readonly checks: ChecksReader
@@ -120,7 +121,7 @@ export interface ReadTx extends AclReads {
  *
  * What a point read (`get`) saw must still hold when the transaction commits; else the work runs again.
  */
-export interface WriteTx extends ReadTx, AclWrites {
+export interface WriteTx extends ReadTx, AclWrites, CAWrites {
   /** A node whose ID another name has is that node renamed: the old one goes with all that is on it. */
   putNode(node: Node): boolean
   /** With its services, checks and coordinates. */

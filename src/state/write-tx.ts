@@ -7,6 +7,7 @@
  */
 import { configEntryName, type HealthCheck, type Node, type NodeService } from '#codec'
 import { type AclWrites, aclWrites } from './acl-accessors.ts'
+import { type CAWrites, caWrites } from './ca-accessors.ts'
 import { checkKey, configEntryKey, coordinateKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { stateError } from './errors.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
@@ -23,6 +24,7 @@ export function createWrites(plan: Plan): WriteTx {
     ...checkWrites(plan),
     ...otherWrites(plan),
     ...aclWrites(plan),
+    ...caWrites(plan),
   }
 }
 
@@ -145,10 +147,17 @@ function checkWrites(plan: Plan): Pick<WriteTx, 'putCheck' | 'deleteCheck'> {
   }
 }
 
+/** Entries are written one at a time: whether one may be is decided by what the others say. */
+function oneAtATime(plan: Plan, changed: boolean): boolean {
+  if (changed) plan.takeGuard('config-entries')
+  return changed
+}
+
 type OtherWrites = Omit<
   WriteTx,
   | keyof ReturnType<typeof createReads>
   | keyof AclWrites
+  | keyof CAWrites
   | 'putNode'
   | 'deleteNode'
   | 'putService'
@@ -180,10 +189,13 @@ function otherWrites(plan: Plan): OtherWrites {
     },
     putFederationState: (state) => plan.put(plan.tables().federationStates, state.Datacenter, state),
     deleteFederationState: (datacenter) => plan.delete(plan.tables().federationStates, datacenter),
-    putConfigEntry(entry) {
-      return plan.put(plan.tables().configEntries, configEntryKey(entry.Kind, configEntryName(entry)), entry)
-    },
-    deleteConfigEntry: (kind, name) => plan.delete(plan.tables().configEntries, configEntryKey(kind, name)),
+    putConfigEntry: (entry) =>
+      oneAtATime(
+        plan,
+        plan.put(plan.tables().configEntries, configEntryKey(entry.Kind, configEntryName(entry)), entry),
+      ),
+    deleteConfigEntry: (kind, name) =>
+      oneAtATime(plan, plan.delete(plan.tables().configEntries, configEntryKey(kind, name))),
   }
 }
 
