@@ -35,13 +35,19 @@ export const agentVersion: AgentVersion = {
   FIPS: '',
 }
 
-const SECRET = /^(encrypt|tokens|.*token|.*key)$/i
+const SECRET = /^(encrypt|tokens|.*token|.*key|.*secret|.*password|(proxy-)?authorization|(set-)?cookie)$/i
+/** The parts of texts that are secret: passwords in URLs, keys in cloud discovery (`provider=aws secret_access_key=…`). */
+const SECRET_PARTS = [
+  [/(:\/\/[^/\s:@]*):[^/\s@]+@/g, '$1:hidden@'],
+  [/\b(\w*(?:secret|password|token|key)\w*)=\S+/gi, '$1=hidden'],
+] as const
 
 /** The configuration for people to look at: secrets hidden, the rest as it is. */
 export function debugConfig(config: RuntimeConfig): Readonly<Record<string, unknown>> {
   const hide = (key: string, value: unknown): unknown => {
-    if (!SECRET.test(key) || value === undefined || value === '') return value
-    return 'hidden'
+    if (SECRET.test(key) && value !== undefined && value !== '') return 'hidden'
+    if (typeof value !== 'string') return value
+    return SECRET_PARTS.reduce((text, [pattern, shown]) => text.replace(pattern, shown), value)
   }
   const capital = (key: string) => key.charAt(0).toUpperCase() + key.slice(1)
   const plain: unknown = JSON.parse(JSON.stringify(config, hide))

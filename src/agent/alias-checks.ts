@@ -11,6 +11,9 @@ import type { ProbeResult } from './check-results.ts'
 const MAX_ALIAS_OUTPUT_CHARACTERS = 16_384
 const RANK = { passing: 0, warning: 1, critical: 2 } as const
 
+/** How far aliases of aliases are followed; further on, an alias counts with the state that it has. */
+const MAX_DEPTH = 64
+
 /** What an alias stands for. `node` "": this agent's. `service` "": the node itself. */
 export interface AliasTarget {
   readonly node: string
@@ -27,10 +30,11 @@ export interface AliasView {
 
 /** The state that the alias `id` takes. */
 export function aliasState(id: string, target: AliasTarget, view: AliasView): ProbeResult {
-  return evaluate(target, view, new Set([id]))
+  return evaluate(target, view, new Set([id]), 0)
 }
 
-function evaluate(target: AliasTarget, view: AliasView, seen: ReadonlySet<string>): ProbeResult {
+/** @param seen - aliases that count already: the worst of all is the same, however often each is looked at */
+function evaluate(target: AliasTarget, view: AliasView, seen: Set<string>, depth: number): ProbeResult {
   const checks = view.checks(target)
   if (checks === undefined) {
     const place = target.node === '' ? '' : ` on node ${target.node}`
@@ -39,10 +43,10 @@ function evaluate(target: AliasTarget, view: AliasView, seen: ReadonlySet<string
   let worst: { name: string; result: ProbeResult } | undefined
   let count = 0
   for (const check of checks) {
-    const further = view.aliasOf(check, target)
+    const further = depth < MAX_DEPTH ? view.aliasOf(check, target) : undefined
     if (further && seen.has(check.CheckID)) continue
     count++
-    const result = further ? evaluate(further, view, new Set(seen).add(check.CheckID)) : stateOf(check)
+    const result = further ? evaluate(further, view, seen.add(check.CheckID), depth + 1) : stateOf(check)
     if (RANK[result.status] > (worst ? RANK[worst.result.status] : 0)) worst = { name: check.Name, result }
   }
   if (count === 0) return { status: 'passing', output: 'No checks found.' }

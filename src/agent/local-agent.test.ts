@@ -1,93 +1,15 @@
 /**
- * Local services and checks against a real catalog, real targets of checks and real files.
+ * Local services and checks against a real catalog and real files.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { Metrics, seededRandom, silentLogger, systemClock } from '#base'
-import { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, NodeService, RegisterRequest } from '#codec'
-import { catalog, Endpoints } from '#endpoints'
-import { State } from '#state'
-import { openMemory } from '#store'
-import { LocalAgent, type LocalAgentOptions } from './local-agent.ts'
-
-const NODE = 'a1'
-const STRICT = { unknownKeys: 'refuse' } as const
-const serviceOf = (body: object) => AgentServiceDefinition.fromJson(body, '', STRICT)
-const checkOf = (body: object) => AgentCheckDefinition.fromJson(body, '', STRICT)
-
-interface Fixture {
-  readonly state: State
-  readonly endpoints: Endpoints
-  readonly dataDir: string
-  start(more?: Partial<LocalAgentOptions>): Promise<LocalAgent>
-}
-
-/** A datacenter with the node that the agents of a test run on, one after the other. */
-async function fixture(context: TestContext): Promise<Fixture> {
-  const engine = await openMemory()
-  const metrics = new Metrics()
-  const shared = { clock: systemClock, random: seededRandom(1), log: silentLogger, metrics }
-  const state = await State.open({ engine, ...shared, datacenter: 'dc1' })
-  const nowhere = async (): Promise<never> => {
-    throw new Error('there is no other datacenter')
-  }
-  const endpoints = new Endpoints({
-    datacenter: 'dc1',
-    primaryDatacenter: 'dc1',
-    state,
-    router: {
-      datacenter: 'dc1',
-      primaryDatacenter: 'dc1',
-      forward: nowhere,
-      datacenters: () => ['dc1'],
-      datacenterMaps: () => [],
-    },
-    ports: {
-      keyring: { lan: { list: nowhere, install: nowhere, use: nowhere, remove: nowhere } },
-      leaderAddress: () => '',
-      peers: () => [],
-    },
-    ...shared,
-  })
-  const dataDir = mkdtempSync(join(tmpdir(), 'hanse-local-'))
-  const agents: LocalAgent[] = []
-  context.after(async () => {
-    for (const agent of agents) await agent.stop()
-    await state.close()
-    await engine.close()
-    rmSync(dataDir, { recursive: true })
-  })
-  await endpoints.call(catalog.register, RegisterRequest.of({ Node: NODE, Address: '127.0.0.1' }))
-  return {
-    state,
-    endpoints,
-    dataDir,
-    async start(more = {}) {
-      const options = { nodeName: NODE, dataDir, checkUpdateIntervalMs: 60_000, services: [], checks: [], ...more }
-      const agent = new LocalAgent(options, { endpoints, state, ...shared })
-      agents.push(agent)
-      await agent.start()
-      return agent
-    },
-  }
-}
-
-const LIMIT_MS = 10_000
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + LIMIT_MS; !holds(); ) {
-    assert.ok(performance.now() < end, `never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-const held = ({ state }: Fixture) =>
-  state.read((tx) => ({ services: tx.services.ofNode(NODE), checks: tx.checks.ofNode(NODE) })).value
-const replace = { replaceExistingChecks: false }
+import { test } from 'node:test'
+import { seededRandom } from '#base'
+import { HealthCheck, NodeService, RegisterRequest } from '#codec'
+import { catalog } from '#endpoints'
+import type { LocalAgent } from './local-agent.ts'
+import { checkOf, fixture, held, keep, NODE, serviceOf, until } from './local-fixture.ts'
 
 test('registerService() is in the catalog, with its checks and sidecar, when it resolves', async (context) => {
   const at = await fixture(context)
@@ -100,7 +22,7 @@ test('registerService() is in the catalog, with its checks and sidecar, when it 
       Connect: { SidecarService: {} },
       Check: { Name: 'alive', TTL: '60s' },
     }),
-    replace,
+    keep,
   )
   const { services, checks } = held(at)
   assert.deepEqual(
@@ -126,9 +48,9 @@ test('a sidecar keeps its port when it is registered again and after a restart',
   const at = await fixture(context)
   const first = await at.start()
   const sidecar = (Name: string) => serviceOf({ Name, Port: 80, Connect: { SidecarService: {} } })
-  for (const name of ['a', 'b', 'c']) await first.registerService(sidecar(name), replace)
+  for (const name of ['a', 'b', 'c']) await first.registerService(sidecar(name), keep)
   await first.deregisterService('a')
-  await first.registerService(sidecar('c'), replace)
+  await first.registerService(sidecar('c'), keep)
   const ports = (agent: LocalAgent) => ['b', 'c'].map((name) => agent.service(`${name}-sidecar-proxy`)?.Port)
   assert.deepEqual(ports(first), [21_001, 21_002])
   await first.stop()
@@ -139,9 +61,9 @@ test('a sidecar that cannot be leaves nothing behind', async (context) => {
   const at = await fixture(context)
   const agent = await at.start()
   const body = { Name: 'web', Port: 80, Connect: { SidecarService: { Check: { HTTP: 'http://127.0.0.1' } } } }
-  await assert.rejects(agent.registerService(serviceOf(body), replace), { status: 400 })
+  await assert.rejects(agent.registerService(serviceOf(body), keep), { status: 400 })
   const unknown = { Name: 'web', Port: 80, Connect: { SidecarService: { nope: 1 } } }
-  await assert.rejects(agent.registerService(serviceOf(unknown), replace), /nope/)
+  await assert.rejects(agent.registerService(serviceOf(unknown), keep), /nope/)
   assert.deepEqual(agent.services(), [])
   assert.deepEqual(readdirSync(join(at.dataDir, 'services')), [])
 })
@@ -150,7 +72,7 @@ test('services, checks, TTL states and maintenance outlive a restart; files are 
   const at = await fixture(context)
   const services = [{ Name: 'from-file', Port: 1 }]
   const first = await at.start({ services })
-  await first.registerService(serviceOf({ Name: 'web', Port: 80, Check: { TTL: '1h' } }), replace)
+  await first.registerService(serviceOf({ Name: 'web', Port: 80, Check: { TTL: '1h' } }), keep)
   await first.registerCheck(checkOf({ Name: 'extra', TTL: '1h', ServiceID: 'from-file' }))
   await first.updateTtl('service:web', 'warning', 'hm')
   await first.serviceMaintenance('web', true, 'upgrade')
@@ -212,7 +134,7 @@ test('loadDefinitions() replaces what the configuration gave and leaves what cam
   const agent = await at.start({
     services: [{ Name: 'old' }, { Name: 'both', Check: { TTL: '1h' } }],
   })
-  await agent.registerService(serviceOf({ Name: 'http' }), replace)
+  await agent.registerService(serviceOf({ Name: 'http' }), keep)
   await agent.registerCheck(checkOf({ Name: 'mine', TTL: '1h', ServiceID: 'both' }))
   await agent.loadDefinitions([{ Name: 'both', Port: 7 }], [{ Name: 'gone', TTL: '1h', ServiceID: 'http' }])
   assert.deepEqual(
@@ -267,7 +189,7 @@ test('aliases that stand for each other recover when what they stand for does', 
       { TTL: '1h', CheckID: `ttl-${name}`, Status: 'passing' },
       { CheckID: `alias-${name}`, AliasService: other },
     ]
-    await agent.registerService(serviceOf({ Name: name, Checks: checks }), replace)
+    await agent.registerService(serviceOf({ Name: name, Checks: checks }), keep)
   }
   const states = () => ['alias-a', 'alias-b'].map((id) => agent.check(id)?.Status)
   assert.deepEqual(states(), ['passing', 'passing'])
@@ -307,13 +229,13 @@ test('tags that others may override stay overridden until the service is registe
   const agent = await at.start()
   const body = (Tags: readonly string[]) =>
     serviceOf({ Name: 'web', Tags, EnableTagOverride: true, Check: { TTL: '1h', Status: 'passing' } })
-  await agent.registerService(body(['ours']), replace)
+  await agent.registerService(body(['ours']), keep)
   const [service = null] = held(at).services
   const theirs = service && { ...service, Tags: ['theirs'] }
   await at.endpoints.call(catalog.register, RegisterRequest.of({ Node: NODE, SkipNodeUpdate: true, Service: theirs }))
   await agent.updateTtl('service:web', 'warning', '')
   assert.deepEqual([held(at).services[0]?.Tags, agent.service('web')?.Tags], [['theirs'], ['theirs']])
-  await agent.registerService(body(['new']), replace)
+  await agent.registerService(body(['new']), keep)
   assert.deepEqual(held(at).services[0]?.Tags, ['new'])
 })
 
@@ -321,7 +243,7 @@ test('more checks than one registration may hold all come into the catalog', asy
   const at = await fixture(context)
   const agent = await at.start()
   const Checks = Array.from({ length: 130 }, () => ({ TTL: '1h' }))
-  await agent.registerService(serviceOf({ Name: 'many', Checks }), replace)
+  await agent.registerService(serviceOf({ Name: 'many', Checks }), keep)
   assert.equal(held(at).checks.length, 130)
 })
 
@@ -329,55 +251,8 @@ test('a service that the catalog refuses keeps no other out', async (context) =>
   const at = await fixture(context)
   const agent = await at.start()
   const bad = serviceOf({ Name: 'bad', ID: 'x'.repeat(2_000) })
-  await Promise.all([agent.registerService(bad, replace), agent.registerService(serviceOf({ Name: 'good' }), replace)])
-  await agent.registerService(serviceOf({ Name: 'later' }), replace)
+  await Promise.all([agent.registerService(bad, keep), agent.registerService(serviceOf({ Name: 'good' }), keep)])
+  await agent.registerService(serviceOf({ Name: 'later' }), keep)
   const found = held(at).services.map(({ ID }) => ID)
   assert.ok(found.includes('good') && found.includes('later'))
-})
-
-async function target(context: TestContext, answer: () => number): Promise<Server & { url: string }> {
-  const server = createServer((_, response) => response.writeHead(answer()).end('body'))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  context.after(() => server.close())
-  return Object.assign(server, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/health` })
-}
-
-test('HTTP and TCP checks see their target and say so in the words of Consul', async (context) => {
-  const at = await fixture(context)
-  const { url } = await target(context, () => 200)
-  const { host } = new URL(url)
-  const agent = await at.start()
-  await agent.registerCheck(checkOf({ Name: 'http', HTTP: url, Interval: '1h' }))
-  await agent.registerCheck(checkOf({ Name: 'tcp', TCP: host, Interval: '1h' }))
-  await agent.registerCheck(checkOf({ Name: 'refused', TCP: '127.0.0.1:1', Interval: '1h' }))
-  const catalogHas = (id: string, status: string, output: string) => () =>
-    held(at).checks.some((check) => check.CheckID === id && check.Status === status && check.Output === output)
-  await until('http passes', catalogHas('http', 'passing', `HTTP GET ${url}: 200 OK Output: body`))
-  await until('tcp passes', catalogHas('tcp', 'passing', `TCP connect ${host}: Success`))
-  const refusal = 'dial tcp 127.0.0.1:1: connect: connection refused'
-  await until('refused is critical', () => agent.check('refused')?.Output === refusal)
-})
-
-test('a status counts after as many results in a row as the check asks for', async (context) => {
-  const at = await fixture(context)
-  let asked = 0
-  const { url } = await target(context, () => {
-    asked++
-    return 200
-  })
-  const agent = await at.start()
-  await agent.registerCheck(checkOf({ Name: 'slow', HTTP: url, Interval: '1s', SuccessBeforePassing: 2 }))
-  await until('it was asked once', () => asked === 1)
-  assert.equal(agent.check('slow')?.Status, 'critical')
-  await until('it passes', () => agent.check('slow')?.Status === 'passing')
-  assert.equal(asked, 2)
-})
-
-test('a TTL that nobody renews expires', async (context) => {
-  const at = await fixture(context)
-  const agent = await at.start()
-  await agent.registerCheck(checkOf({ Name: 'ttl', TTL: '50ms', Status: 'passing' }))
-  await until('it expires', () =>
-    held(at).checks.some(({ Status, Output }) => Status === 'critical' && Output === 'TTL expired'),
-  )
 })

@@ -86,7 +86,7 @@ export class LocalChecks {
     const record = stays ? { ...fresh, Status: before.record.Status, Output: before.record.Output } : fresh
     const same = stays && isDeepStrictEqual(record, before.record)
     const sinceMs = record.Status === 'critical' ? this.#modules.clock.nowMs() : undefined
-    if (before) this.#take(before)
+    if (before) this.#take(before, record)
     this.#add({
       spec,
       origin,
@@ -107,7 +107,7 @@ export class LocalChecks {
   putRecord(record: HealthCheck): void {
     const before = this.#entries.get(record.CheckID)
     if (before && isDeepStrictEqual(before.record, record)) return
-    if (before) this.#take(before)
+    if (before) this.#take(before, record)
     before?.outputTimer?.cancel()
     this.#runner.stop(record.CheckID)
     this.#add({ spec: undefined, origin: 'http', record, criticalSinceMs: undefined, outputTimer: undefined })
@@ -181,12 +181,15 @@ export class LocalChecks {
     if (target !== undefined) this.#aliases.set(target, (this.#aliases.get(target) ?? new Set()).add(CheckID))
   }
 
-  #take(entry: CheckEntry): void {
+  /** @param next - what comes in its place, which is the same place where the service is the same */
+  #take(entry: CheckEntry, next?: HealthCheck): void {
     const { CheckID, ServiceID } = entry.record
-    this.#entries.delete(CheckID)
-    const siblings = this.#byService.get(ServiceID)
-    siblings?.delete(CheckID)
-    if (siblings?.size === 0) this.#byService.delete(ServiceID)
+    if (!next) this.#entries.delete(CheckID)
+    if (next?.ServiceID !== ServiceID) {
+      const siblings = this.#byService.get(ServiceID)
+      siblings?.delete(CheckID)
+      if (siblings?.size === 0) this.#byService.delete(ServiceID)
+    }
     const target = this.#localTarget(entry)
     if (target === undefined) return
     const aliases = this.#aliases.get(target)

@@ -6,12 +6,13 @@
  *
  * Source: RPC wire notes and the recorded catalog of a real server.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, CONSUL_VERSION, type Logger, messageOf, type Timer } from '#base'
 import { DeregisterRequest, HealthCheck, type Node, NodeService, RegisterRequest, Weights } from '#codec'
 import { catalog, type Endpoints } from '#endpoints'
 import { asServer } from '#federation'
 import type { GossipPool, Member } from '#gossip'
-import type { State } from '#state'
+import type { ReadTx, State } from '#state'
 
 const FULL_INTERVAL_MS = 60_000
 const SETTLE_MS = 10
@@ -59,10 +60,10 @@ function consulService(member: Member, own: OwnNode): NodeService | null {
 export function registrationOf(member: Member, own: OwnNode, registered: Node | undefined): RegisterRequest {
   const alive = member.status === 'alive'
   const ours = member.name === own.name
-  const id = member.tags.id ?? ''
+  const id = UUID.test(member.tags.id ?? '') ? (member.tags.id ?? '').toLowerCase() : ''
   return RegisterRequest.of({
     Node: member.name,
-    ID: UUID.test(id) ? id : '',
+    ID: id,
     Address: ours ? own.address : member.address,
     TaggedAddresses: ours ? own.taggedAddresses : null,
     NodeMeta: ours ? own.meta : null,
@@ -77,6 +78,23 @@ export function registrationOf(member: Member, own: OwnNode, registered: Node | 
       Output: alive ? 'Agent alive and reachable' : 'Agent not live or unreachable',
     }),
   })
+}
+
+/** Whether the catalog holds all that a registration says. */
+function isHeld(tx: ReadTx, request: RegisterRequest): boolean {
+  const { Node, Service, Check } = request
+  const node = tx.nodes.get(Node)
+  const check = tx.checks.get(Node, SERF_HEALTH)
+  if (!node || check?.Status !== Check?.Status || check?.Output !== Check?.Output) return false
+  if (!request.SkipNodeUpdate) {
+    const same = (key: 'ID' | 'Address' | 'TaggedAddresses') => isDeepStrictEqual(node[key], request[key])
+    if (!same('ID') || !same('Address') || !same('TaggedAddresses')) return false
+    if (!isDeepStrictEqual(node.Meta, request.NodeMeta)) return false
+  }
+  if (Service === null) return true
+  const held = tx.services.get(Node, Service.ID)
+  const plain = (service: NodeService | undefined) => service && { ...service, CreateIndex: 0, ModifyIndex: 0 }
+  return isDeepStrictEqual(plain(held), plain(Service))
 }
 
 export interface ReconcileModules {
@@ -94,6 +112,8 @@ export class MemberReconcile {
   #cancelEvents: () => void = () => {}
   /** The next run: a full one in a minute, or a quick one after a change. */
   #next: Timer | undefined
+  /** The pool has changed since the run that goes on now has looked at it. */
+  #changed = false
   #stopped = false
 
   constructor(own: OwnNode, modules: ReconcileModules) {
@@ -104,7 +124,9 @@ export class MemberReconcile {
   /** Resolves when the catalog holds the pool as it is now. */
   async start(): Promise<void> {
     this.#cancelEvents = this.#modules.lan.on((event) => {
-      if (event.type.startsWith('member-')) this.#schedule(SETTLE_MS)
+      if (!event.type.startsWith('member-')) return
+      this.#changed = true
+      this.#schedule(SETTLE_MS)
     })
     await this.#run()
   }
@@ -120,40 +142,64 @@ export class MemberReconcile {
     if (!this.#stopped) this.#next = this.#modules.clock.after(delayMs, () => void this.#run())
   }
 
-  /** One run at a time; the next full one is set when it ends. */
+  /** One run at a time; the next one is set when it ends. */
   #run(): Promise<void> {
     this.#running = this.#running.then(async () => {
       if (this.#stopped) return
+      this.#changed = false
       const worked = await this.#reconcile()
-      this.#schedule(worked ? FULL_INTERVAL_MS : RETRY_MS)
+      this.#schedule(this.#changed ? SETTLE_MS : worked ? FULL_INTERVAL_MS : RETRY_MS)
     })
     return this.#running
   }
 
+  /** @returns whether all is in the catalog now. One member that is refused keeps no other out. */
   async #reconcile(): Promise<boolean> {
-    const { lan, endpoints, log, state } = this.#modules
+    const { lan, log } = this.#modules
     const members = lan.members().filter((member) => member.status !== 'left' && member.status !== 'none')
-    try {
-      for (const member of members) {
-        const registered = state.read((tx) => tx.nodes.get(member.name)).value
-        if (member.status === 'failed' && !registered) continue
-        await endpoints.call(catalog.register, registrationOf(member, this.#own, registered))
+    const failed: string[] = []
+    const attempt = async (node: string, work: () => Promise<void>) => {
+      if (this.#stopped) return
+      try {
+        await work()
+      } catch (error) {
+        failed.push(node)
+        log.warn('the catalog could not be brought in line with the LAN pool, trying again', {
+          node,
+          error: messageOf(error),
+        })
       }
-      // Ourselves never: a server that is leaving would take its own services out of what its next start resumes from.
-      const names = new Set([this.#own.name, ...members.map((member) => member.name)].map((name) => name.toLowerCase()))
-      const gone = state
-        .read((tx) =>
-          tx.nodes.all().filter((node) => tx.checks.ofNode(node.Node).some((check) => check.CheckID === SERF_HEALTH)),
-        )
-        .value.filter((node) => !names.has(node.Node.toLowerCase()))
-      for (const node of gone) {
-        log.info('removing a node that is no member any more', { node: node.Node })
-        await endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: node.Node }))
-      }
-      return true
-    } catch (error) {
-      log.warn('the catalog could not be brought in line with the LAN pool, trying again', { error: messageOf(error) })
-      return false
     }
+    for (const member of members) await attempt(member.name, () => this.#register(member))
+    for (const node of this.#goneNodes(members)) await attempt(node, () => this.#deregister(node))
+    return failed.length === 0
+  }
+
+  async #register(member: Member): Promise<void> {
+    const { endpoints, state } = this.#modules
+    const request = state.read((tx) => {
+      const registered = tx.nodes.get(member.name)
+      if (member.status === 'failed' && !registered) return undefined
+      const wanted = registrationOf(member, this.#own, registered)
+      return isHeld(tx, wanted) ? undefined : wanted
+    }).value
+    if (request) await endpoints.call(catalog.register, request)
+  }
+
+  /**
+   * Nodes that were members and are none any more. Ourselves never: a server that is leaving would take its own services
+   * out of what its next start resumes from.
+   */
+  #goneNodes(members: readonly Member[]): readonly string[] {
+    const names = new Set([this.#own.name, ...members.map((member) => member.name)].map((name) => name.toLowerCase()))
+    return this.#modules.state
+      .read((tx) => tx.nodes.all().filter(({ Node }) => tx.checks.get(Node, SERF_HEALTH) !== undefined))
+      .value.map(({ Node }) => Node)
+      .filter((name) => !names.has(name.toLowerCase()))
+  }
+
+  async #deregister(node: string): Promise<void> {
+    this.#modules.log.info('removing a node that is no member any more', { node })
+    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: node }))
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The node's ID: made once, kept in the data directory, the same over restarts.
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf, messageOf, type Random, uuid } from '#base'
 import { agentError } from './agent-errors.ts'
@@ -40,11 +40,12 @@ function makeDirectories(path: string): void {
  */
 export function nodeIdOf(dataDir: string, configured: string | undefined, random: Random): string {
   const path = join(dataDir, 'node-id')
-  const stored = readStored(path)
-  const id = configured ?? stored ?? uuid(random)
+  const stored = readStored(path, configured !== undefined)
+  const id = configured?.toLowerCase() ?? stored ?? uuid(random)
   if (id !== stored) {
     try {
-      writeFileSync(path, `${id}\n`, { mode: 0o600 })
+      writeFileSync(`${path}.new`, `${id}\n`, { mode: 0o600 })
+      renameSync(`${path}.new`, path)
     } catch (error) {
       throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
     }
@@ -52,7 +53,8 @@ export function nodeIdOf(dataDir: string, configured: string | undefined, random
   return id
 }
 
-function readStored(path: string): string | undefined {
+/** @param replaceable - whether a file that says nothing sensible is no fault */
+function readStored(path: string, replaceable: boolean): string | undefined {
   let text: string
   try {
     text = readFileSync(path, 'utf8').trim().toLowerCase()
@@ -60,6 +62,7 @@ function readStored(path: string): string | undefined {
     if (codeOf(error) === 'ENOENT') return undefined
     throw agentError('DATA_DIR_UNWRITABLE', { path, reason: messageOf(error) }, error)
   }
+  if (!UUID.test(text) && replaceable) return undefined
   if (!UUID.test(text)) throw agentError('NODE_ID_CORRUPT', { path })
   return text
 }
