@@ -4,9 +4,9 @@
  * The mark is inherited, so that grandchildren whose parents are gone are found as well. Processes stop by themselves
  * when the test process ends, however it ends: they watch their standard input.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './eventually.ts'
 
@@ -120,22 +120,34 @@ export class Programs {
     return { code: code ?? 1, output: program.output }
   }
 
-  /** Every process that was started here, by whomever, and still runs: "pid command line". Linux only. */
+  /** Every process that was started here, by whomever, and still runs: "pid command line". */
   running(): readonly string[] {
-    return readdirSync('/proc')
-      .filter((entry) => /^\d+$/.test(entry))
-      .flatMap((pid) => {
-        try {
-          if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`${MARK}=${this.#mark}`)) return []
-          return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()}`]
-        } catch {
-          return []
-        }
-      })
+    const mark = `${MARK}=${this.#mark}`
+    return existsSync('/proc/self/environ') ? markedByProc(mark) : markedByPs(mark)
   }
 
   /** Ends all that still run. */
   async stop(): Promise<void> {
     await Promise.all(this.started.map((program) => program.stop('SIGKILL').catch(() => undefined)))
   }
+}
+
+function markedByProc(mark: string): readonly string[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((pid) => {
+      try {
+        if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(mark)) return []
+        return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()}`]
+      } catch {
+        // It has ended meanwhile, or is somebody else's.
+        return []
+      }
+    })
+}
+
+/** Where there is no /proc: the letter e shows environments. */
+function markedByPs(mark: string): readonly string[] {
+  const { stdout } = spawnSync('ps', ['axeww', '-o', 'pid=,command='], { encoding: 'utf8' })
+  return stdout.split('\n').filter((line) => line.includes(mark))
 }
