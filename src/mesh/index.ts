@@ -9,6 +9,27 @@ export { decodeEntryHcl, decodeEntryJson, entryFromValue } from './decode-entry.
 export { type EntryChange, EntrySet, type EntrySource, withChange } from './entry-source.ts'
 export { meshError } from './errors.ts'
 export {
+  createLegacyIntention,
+  type IntentionEdit,
+  type LegacyIssue,
+  removeIntention,
+  removeLegacyIntention,
+  updateLegacyIntention,
+  upsertIntention,
+} from './intention-edit.ts'
+export {
+  byPrecedence,
+  checkIntention,
+  type Decision,
+  decide,
+  exactIntention,
+  type IntentionMatch,
+  intentionById,
+  intentionsOf,
+  listIntentions,
+  matchIntentions,
+} from './intention-view.ts'
+export {
   datacenterSni,
   parseServiceSpiffeId,
   seesRequests,
@@ -18,4 +39,5 @@ export {
   targetId,
 } from './names.ts'
 export { entryHash, intentionPrecedence, normalizeEntry, storedEntry } from './normalize-entry.ts'
+export { resolveServiceConfig, type ServiceConfigQuestion } from './service-config.ts'
 export { validateEntry } from './validate-entry.ts'

@@ -101,7 +101,8 @@ function* upstreamProblems(upstream: UpstreamConfig): Generator<string> {
   }
 }
 
-const TLS_VERSIONS = ['TLS_AUTO', 'TLSv1_0', 'TLSv1_1', 'TLSv1_2', 'TLSv1_3'] as const
+const TLS_VERSIONS: readonly string[] = ['TLS_AUTO', 'TLSv1_0', 'TLSv1_1', 'TLSv1_2', 'TLSv1_3']
+const TLS_RANK = new Map(TLS_VERSIONS.map((version, rank) => [version, rank]))
 
 export function* meshProblems(entry: Mesh): Generator<string> {
   for (const direction of ['Incoming', 'Outgoing'] as const) {
@@ -115,11 +116,11 @@ export function* meshProblems(entry: Mesh): Generator<string> {
 
 function* tlsVersionProblems(min: string, max: string): Generator<string> {
   for (const version of [min, max]) {
-    if (version !== '' && !TLS_VERSIONS.some((known) => known === version)) {
+    if (version !== '' && !TLS_RANK.has(version)) {
       yield `no matching TLS version found for ${version}, please specify one of [${TLS_VERSIONS.join(', ')}]`
     }
   }
-  const rank = (version: string) => TLS_VERSIONS.findIndex((known) => known === version)
+  const rank = (version: string) => TLS_RANK.get(version) ?? -1
   if (rank(min) > 0 && rank(max) > 0 && rank(max) < rank(min)) {
     yield `configuring max version ${max} less than the configured min version ${min} is invalid`
   }
