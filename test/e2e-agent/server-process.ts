@@ -100,7 +100,12 @@ export class ServerProcess {
     const file = join(directory, 'server.json')
     writeFileSync(file, JSON.stringify(serverSettings(directory, settings)))
     const server = new ServerProcess(directory, spawnProgram(['agent', '-config-file', file], environment))
-    await server.#serving()
+    try {
+      await server.#serving()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
     return server
   }
 
