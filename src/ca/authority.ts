@@ -15,6 +15,7 @@ import {
   type CARoot,
   CARoot as CARootSchema,
   type CertificateRequest,
+  type IndexedCARoots,
   type IssuedCert,
   parseCertificateRequest,
   type Signer,
@@ -243,11 +244,12 @@ export function signLeaf<S extends CACore>(state: S, requestId: number, csr: str
   }
 }
 
-/** Takes a new configuration into force. */
+/** Takes a new configuration into force. A private key that was given with it is not kept as text. */
 export function withConfiguration<S extends CACore>(state: S, configuration: CheckedConfiguration, nowMs: number): S {
   const { csrMaxPerSecond } = configuration.settings
   const limit = csrMaxPerSecond === state.limit.perSecond ? state.limit : rateLimit(csrMaxPerSecond, nowMs)
-  return { ...state, configuration, limit }
+  const settings = { ...configuration.settings, given: undefined }
+  return { ...state, configuration: { settings, shown: configuration.shown }, limit }
 }
 
 export function sameKey(a: CASettings, b: CASettings): boolean {
@@ -255,11 +257,9 @@ export function sameKey(a: CASettings, b: CASettings): boolean {
 }
 
 /** Rows as others get them: the answer of ConnectCA.Roots without its query facts. */
-export function rootsAnswer(core: Pick<CACore, 'clusterId' | 'roots'>): {
-  ActiveRootID: string
-  TrustDomain: string
-  Roots: readonly CARoot[]
-} {
+export function rootsAnswer(
+  core: Pick<CACore, 'clusterId' | 'roots'>,
+): Pick<IndexedCARoots, 'ActiveRootID' | 'TrustDomain' | 'Roots'> {
   return {
     ActiveRootID: core.roots.find(({ Active }) => Active)?.ID ?? '',
     TrustDomain: core.clusterId === '' ? '' : trustDomainOf(core.clusterId),

@@ -4,7 +4,7 @@
  */
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { HanseError, ManualClock, type Random, seededRandom } from '#base'
-import { CAConfiguration, certificateFacts, createCertificateRequest, type IssuedCert, splitPem } from '#codec'
+import { CAConfiguration, createCertificateRequest, type IssuedCert, splitPem } from '#codec'
 import { type CAEffect, keyPem, type Moment, rootsAnswer, type Step, type StoredCA } from './authority.ts'
 import { DEFAULT_CONFIGURATION, type KeyShape } from './configuration.ts'
 import { formatSpiffeId, serviceId, trustDomainOf } from './names.ts'
@@ -154,21 +154,35 @@ export class Authorities {
   }
 }
 
-function valid(certificate: X509Certificate, nowMs: number): boolean {
-  const { notBeforeMs, notAfterMs } = certificateFacts(certificate)
-  return notBeforeMs <= nowMs && nowMs < notAfterMs
-}
+/** Checks chains, and remembers what it has checked: the same few certificates come again and again in a test. */
+export class ChainChecker {
+  readonly #certificates = new Map<string, X509Certificate>()
+  readonly #signatures = new Map<string, boolean>()
 
-/** Whether a chain (the leaf first, the others in any order) leads to one of `roots`; every signature is checked. */
-export function leadsToRoot(certPem: string, roots: readonly string[], nowMs: number): boolean {
-  const [leaf, ...chain] = splitPem(certPem).map((pem) => new X509Certificate(pem))
-  const trusted = roots.map((pem) => new X509Certificate(pem))
-  const signed = (by: X509Certificate, one: X509Certificate) =>
-    by.ca && valid(by, nowMs) && one.checkIssued(by) && one.verify(by.publicKey)
-  const search = (one: X509Certificate, depth: number): boolean => {
-    if (depth > chain.length + 1) return false
-    if (trusted.some((root) => signed(root, one))) return true
-    return chain.some((next) => next !== one && signed(next, one) && search(next, depth + 1))
+  #read(pem: string): X509Certificate {
+    const known = this.#certificates.get(pem) ?? new X509Certificate(pem)
+    this.#certificates.set(pem, known)
+    return known
   }
-  return leaf !== undefined && valid(leaf, nowMs) && search(leaf, 0)
+
+  #signed(by: X509Certificate, one: X509Certificate): boolean {
+    const key = `${by.fingerprint256} ${one.fingerprint256}`
+    const known = this.#signatures.get(key) ?? (by.ca && one.checkIssued(by) && one.verify(by.publicKey))
+    this.#signatures.set(key, known)
+    return known
+  }
+
+  /** Whether a chain (the leaf first, the others in any order) leads to one of `roots`, all of it valid now. */
+  leadsToRoot(certPem: string, roots: readonly string[], nowMs: number): boolean {
+    const valid = (one: X509Certificate) => one.validFromDate.getTime() <= nowMs && nowMs < one.validToDate.getTime()
+    const [leaf, ...rest] = splitPem(certPem).map((pem) => this.#read(pem))
+    const chain = rest.filter(valid)
+    const trusted = roots.map((pem) => this.#read(pem)).filter(valid)
+    const search = (one: X509Certificate, depth: number): boolean => {
+      if (depth > chain.length) return false
+      if (trusted.some((root) => this.#signed(root, one))) return true
+      return chain.some((next) => next !== one && this.#signed(next, one) && search(next, depth + 1))
+    }
+    return leaf !== undefined && valid(leaf) && search(leaf, 0)
+  }
 }

@@ -25,6 +25,7 @@ export {
   type KeyShape,
   PROVIDER,
 } from './configuration.ts'
+export { CADriver, type CADriverModules, MAX_WAITING, type PrimaryAuthority } from './driver.ts'
 export { caError } from './errors.ts'
 export { type CertificateExpiry, type CertificateKind, certificateExpiries, type ExpirySources } from './expiry.ts'
 export {
@@ -43,3 +44,4 @@ export { formatSpiffeId, parseSpiffeId, type SpiffeId, serviceId, trustDomainOf 
 export { newPrimaryCA, type PrimaryCA, type PrimaryInput, primaryWakeAtMs, stepPrimary } from './primary.ts'
 export { type RateLimit, rateLimit, takeToken } from './rate-limit.ts'
 export { newSecondaryCA, type SecondaryCA, type SecondaryInput, secondaryWakeAtMs, stepSecondary } from './secondary.ts'
+export type { RootsAnswer } from './secondary-rows.ts'

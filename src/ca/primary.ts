@@ -14,6 +14,7 @@ import { uuid } from '#base'
 import {
   type CAConfiguration,
   certificateFacts,
+  meshKeyIdentifier,
   parseCertificateRequest,
   privateKeyFromPem,
   signerFrom,
@@ -45,6 +46,8 @@ import { formatSpiffeId, parseSpiffeId, trustDomainOf } from './names.ts'
 
 /** Random bytes in a root's name. */
 const NAME_ID_BYTES = 5
+const CURVES = ['secp224r1', 'prime256v1', 'secp384r1', 'secp521r1']
+const MIN_RSA_BITS = 2048
 
 export interface PrimaryCA extends CACore {
   readonly kind: 'primary'
@@ -146,7 +149,9 @@ function needsNewRoot(state: PrimaryCA, { settings, shown }: CheckedConfiguratio
   }
   if (settings.given?.keyPem) {
     const asked = createPublicKey(privateKeyFromPem(settings.given.keyPem, 'PrivateKey'))
-    return !new X509Certificate(state.authority?.signer.certPem ?? '').publicKey.equals(asked)
+    // Not KeyObject.equals(): for keys of two kinds it leaves an error behind that the next key read then fails with.
+    const inForce = new X509Certificate(state.authority?.signer.certPem ?? '').publicKey
+    return !meshKeyIdentifier(inForce).equals(meshKeyIdentifier(asked))
   }
   const wasGiven = current.shown.Config?.RootCert !== undefined && shown.Config?.RootCert === undefined
   return wasGiven || !sameKey(current.settings, settings)
@@ -171,8 +176,9 @@ function change(
   const { given, key } = configuration.settings
   if (!given) return { state: { ...state, making }, effects: [{ kind: 'make-key', key }] }
   if (given.keyPem === '') throw caError('CA_BAD_CONFIG', { reason: 'RootCert needs its PrivateKey' })
-  if (given.rootPem === '')
-    return rotate({ ...state, making }, privateKeyFromPem(given.keyPem, 'PrivateKey'), undefined, moment)
+  const givenKey = privateKeyFromPem(given.keyPem, 'PrivateKey')
+  checkKeyKind(givenKey)
+  if (given.rootPem === '') return rotate({ ...state, making }, givenKey, undefined, moment)
   const signer = signerFromPem(given.rootPem, given.keyPem, 'RootCert')
   const [first] = certificateFacts(new X509Certificate(signer.certPem)).uris
   const wanted = `spiffe://${trustDomainOf(state.clusterId)}`
@@ -180,6 +186,14 @@ function change(
     throw caError('CA_BAD_CONFIG', { reason: `RootCert is for "${first}", this federation is "${wanted}"` })
   }
   return rotate({ ...state, making }, signer.key, signer.certPem, moment)
+}
+
+/** A key that an operator gives must be of a kind that we make ourselves: others cannot sign what peers read. */
+function checkKeyKind(key: KeyObject): void {
+  const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'ec' && CURVES.includes(namedCurve)) return
+  if (key.asymmetricKeyType === 'rsa' && modulusLength >= MIN_RSA_BITS) return
+  throw caError('CA_BAD_CONFIG', { reason: 'PrivateKey must be EC on a NIST curve, or RSA of 2048 bits or more' })
 }
 
 /** A new root takes over: made with `key`, or given as `certPem`. */

@@ -13,25 +13,15 @@
  */
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import { HanseError, messageOf } from '#base'
-import {
-  type CAConfiguration,
-  CARoot,
-  certificateFacts,
-  createCertificateRequest,
-  type IndexedCARoots,
-  signerFrom,
-  ZERO_TIME,
-} from '#codec'
+import { type CAConfiguration, type CARoot, certificateFacts, createCertificateRequest, signerFrom } from '#codec'
 import {
   type CACore,
   type CAEffect,
-  MAX_ROOTS,
   type Moment,
   newCore,
   replyError,
   replyOk,
   restoreCore,
-  rotatedOut,
   type Step,
   type StoredCA,
   sameKey,
@@ -39,10 +29,10 @@ import {
   storeEffect,
   withConfiguration,
 } from './authority.ts'
-import { certificateId, colonHex, timeText } from './certificates.ts'
 import { checkConfiguration, DEFAULT_CONFIGURATION } from './configuration.ts'
 import { caError } from './errors.ts'
 import { trustDomainOf } from './names.ts'
+import { activeOf, checkedRoots, crossOf, type RootsAnswer, rootOf, withRows } from './secondary-rows.ts'
 
 /** First wait after a refusal, doubled with each further one. */
 export const RETRY_FIRST_MS = 1_000
@@ -74,7 +64,7 @@ export interface SecondaryCA extends CACore {
 export type SecondaryInput =
   | { readonly kind: 'start'; readonly stored: StoredCA | undefined }
   /** The answer of ConnectCA.Roots in the primary, whenever it changes. */
-  | { readonly kind: 'roots'; readonly roots: Pick<IndexedCARoots, 'ActiveRootID' | 'TrustDomain' | 'Roots'> }
+  | { readonly kind: 'roots'; readonly roots: RootsAnswer }
   | { readonly kind: 'key'; readonly key: KeyObject }
   | { readonly kind: 'key-failed'; readonly reason: string }
   /** The answer of ConnectCA.SignIntermediate. */
@@ -146,31 +136,7 @@ export function stepSecondary(state: SecondaryCA, input: SecondaryInput, moment:
   return handle(state, input, moment)
 }
 
-/** The primary's rows, checked: certificates that can be read, named by their own ids, one of them active. */
-function checkedRoots(roots: Pick<IndexedCARoots, 'ActiveRootID' | 'TrustDomain' | 'Roots'>): readonly CARoot[] {
-  const rows = roots.Roots ?? []
-  const bad = (reason: string) => caError('CA_BAD_STATE', { reason: `the primary's roots: ${reason}` })
-  if (rows.length > 2 * MAX_ROOTS) throw bad(`more than ${2 * MAX_ROOTS}`)
-  for (const { ID, RootCert } of rows) {
-    let id = ''
-    try {
-      const certificate = new X509Certificate(RootCert)
-      id = certificate.ca ? certificateId(certificate) : 'no CA'
-    } catch {
-      id = 'unreadable'
-    }
-    if (id !== ID) throw bad(`the certificate of "${ID}" is ${id}`)
-  }
-  if (!rows.some(({ ID }) => ID === roots.ActiveRootID)) throw bad('none is active')
-  if (!/^[a-z0-9._-]+\.consul$/.test(roots.TrustDomain)) throw bad(`trust domain "${roots.TrustDomain}"`)
-  return rows.map((row) => CARoot.of({ ...row, Active: row.ID === roots.ActiveRootID, SigningKey: '' }))
-}
-
-function rootsCame(
-  state: SecondaryCA,
-  roots: Pick<IndexedCARoots, 'ActiveRootID' | 'TrustDomain' | 'Roots'>,
-  moment: Moment,
-): Step<SecondaryCA> {
+function rootsCame(state: SecondaryCA, roots: RootsAnswer, moment: Moment): Step<SecondaryCA> {
   let rows: readonly CARoot[]
   try {
     rows = checkedRoots(roots)
@@ -196,38 +162,6 @@ function changed(before: CACore, after: CACore): boolean {
 
 function also<S>(effects: readonly CAEffect[], step: Step<S>): Step<S> {
   return { state: step.state, effects: [...effects, ...step.effects] }
-}
-
-function activeOf(rows: readonly CARoot[]): CARoot | undefined {
-  return rows.find(({ Active }) => Active)
-}
-
-/** The rows to show here: the primary's, with our own intermediate in the one whose leafs we sign. */
-function withRows(state: SecondaryCA, nowMs: number): SecondaryCA {
-  const { authority, primaryRoots, roots } = state
-  const at = timeText(nowMs)
-  const before = new Map(roots.map((row) => [row.ID, row]))
-  const ours = primaryRoots.map((row) => {
-    const known = before.get(row.ID)
-    const own = known?.Active || known?.RotatedOutAt !== ZERO_TIME ? known : undefined
-    if (!authority) return row
-    if (row.ID === authority.rootId)
-      return signingRow(row, authority.signer.keyId, crossOf(row), authority.signer.certPem)
-    return rotatedOut(own ?? CARoot.of({ ...row, Active: false }), at)
-  })
-  const keep = roots
-    .filter(({ ID }) => !primaryRoots.some((row) => row.ID === ID))
-    .filter(({ ID }) => ID === authority?.rootId || (state.pruneAtMs[ID] ?? 0) > nowMs)
-    .map((row) => (row.ID === authority?.rootId ? row : rotatedOut(row, at)))
-  const rows = primaryRoots.length === 0 ? roots : [...keep, ...ours]
-  const chain = authority && rows.find(({ ID }) => ID === authority.rootId)?.IntermediateCerts
-  return { ...state, roots: rows, authority: authority && { ...authority, chain: chain ?? authority.chain } }
-}
-
-const crossOf = (row: CARoot): readonly string[] => row.IntermediateCerts ?? []
-
-function signingRow(row: CARoot, keyId: Buffer, cross: readonly string[], intermediate: string): CARoot {
-  return CARoot.of({ ...row, Active: true, SigningKeyID: colonHex(keyId), IntermediateCerts: [...cross, intermediate] })
 }
 
 /** Half of the intermediate's life, wall time. */
@@ -269,18 +203,6 @@ function failed(state: SecondaryCA, reason: string, { nowMs, random }: Moment): 
   // The same reason again says nothing new.
   const effects: CAEffect[] = reason === state.lastError ? [] : [{ kind: 'log', level: 'warn', text: reason }]
   return { state: next, effects }
-}
-
-/** The root that signed an intermediate: of those the primary has told us. */
-function rootOf(intermediate: X509Certificate, rows: readonly CARoot[]): CARoot | undefined {
-  return rows.find(({ RootCert }) => {
-    const root = new X509Certificate(RootCert)
-    try {
-      return intermediate.checkIssued(root) && intermediate.verify(root.publicKey)
-    } catch {
-      return false
-    }
-  })
 }
 
 function intermediateCame(state: SecondaryCA, pem: string, moment: Moment): Step<SecondaryCA> {

@@ -81,7 +81,7 @@ export {
   type IssuingEnvironment,
   type PemPair,
 } from './x509.ts'
-export { distinguishedName, EMPTY_NAME } from './x509-build.ts'
+export { EMPTY_NAME } from './x509-build.ts'
 export { checkTlsIdentity, type IdentityCheck, nameCovers, type PemIdentity } from './x509-check.ts'
 export { x509Error } from './x509-errors.ts'
 export {
@@ -91,6 +91,7 @@ export {
   type MeshCertificate,
   meshCertificateBody,
   meshKeyIdentifier,
+  meshName,
   type Signer,
   selfSignatureDigest,
   serialBytes,
