@@ -99,7 +99,7 @@ export function aclReads(source: Source): AclReads {
     source.see(table.bucketTopic(index, value))
     return table.bucket(index, value)?.map((row) => row.value) ?? []
   }
-  const { tables } = source
+  const tables = () => source.tables()
   return {
     aclTokens: {
       get: (accessor) => one(tables().aclTokens, tokenKey(accessor)),

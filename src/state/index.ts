@@ -23,6 +23,6 @@ export type {
   ReadTx,
   ServiceInstance,
   ServicesReader,
-  Watch,
   WriteTx,
 } from './transactions.ts'
+export type { Watch } from './watches.ts'

@@ -19,17 +19,7 @@ import type {
 } from '#codec'
 import type { AclReads, AclWrites } from './acl-accessors.ts'
 import type { CAReads, CAWrites } from './ca-accessors.ts'
-
-/** Tells when something that a reading saw has changed since. */
-export interface Watch {
-  /** True once something it read has changed. */
-  readonly fired: boolean
-  /**
-   * Calls back once, after the batch that changed it was applied whole (in a microtask if that has happened already).
-   * The returned function cancels; a callback neither fired nor cancelled keeps the watch in memory.
-   */
-  onFire(callback: () => void): () => void
-}
+import type { Watch } from './watches.ts'
 
 export interface Reading<T> {
   readonly value: T

@@ -5,7 +5,6 @@
  * keys. A reading knows its topics; a watch stands in the list of each of them only while someone waits.
  * Firing collects each watch once, whatever the number of its topics that changed, after the batch is applied.
  */
-import type { Watch } from './transactions.ts'
 
 export interface Topic {
   /** What changes are told under. */
@@ -84,6 +83,17 @@ export class Watches {
   takeAll(): ReadonlySet<StateWatch> {
     return this.take([...this.#waiting.keys()])
   }
+}
+
+/** Tells when something that a reading saw has changed since. */
+export interface Watch {
+  /** True once something it read has changed. */
+  readonly fired: boolean
+  /**
+   * Calls back once, after the batch that changed it was applied whole (in a microtask if that has happened already).
+   * The returned function cancels; a callback neither fired nor cancelled keeps the watch in memory.
+   */
+  onFire(callback: () => void): () => void
 }
 
 export class StateWatch implements Watch {
