@@ -13,6 +13,7 @@ import {
   ACLRole,
   ACLToken,
   ACLTokenListStub,
+  aclTokenFields,
 } from './acl.ts'
 import { queryMeta, queryOptions } from './common.ts'
 
@@ -74,9 +75,9 @@ export const ACLTokenResponse = struct('ACLTokenResponse', {
 })
 export type ACLTokenResponse = ReturnType<typeof ACLTokenResponse.of>
 /** JSON of `?expanded`: the token's own fields, then what they come to. */
-export const ACLTokenExpanded = struct('ACLTokenExpanded', { ...ACLToken.fields, ...expansion })
+export const ACLTokenExpanded = struct('ACLTokenExpanded', { ...aclTokenFields, ...expansion })
 /** JSON of the bootstrap's answer: `ID` is the secret once more, for clients of the first ACL system. */
-export const ACLBootstrapToken = struct('ACLBootstrapToken', { ID: string, ...ACLToken.fields })
+export const ACLBootstrapToken = struct('ACLBootstrapToken', { ID: string, ...aclTokenFields })
 
 export const ACLPolicySetRequest = struct('ACLPolicySetRequest', { ...write, Policy: ACLPolicy })
 export type ACLPolicySetRequest = ReturnType<typeof ACLPolicySetRequest.of>

@@ -97,13 +97,14 @@ const tokenFields = {
 }
 
 /** `ExpirationTTL` is only asked for: a stored token has `ExpirationTime`. */
-export const ACLToken = struct('ACLToken', {
+export const aclTokenFields = {
   ...tokenFields,
   ExpirationTTL: jsonOmitEmpty(ttl),
   CreateTime: time,
   Hash: bytes,
   ...raftIndex,
-})
+}
+export const ACLToken = struct('ACLToken', aclTokenFields)
 export type ACLToken = ReturnType<typeof ACLToken.of>
 
 export const ACLTokenListStub = struct('ACLTokenListStub', {
