@@ -103,10 +103,11 @@ export class Endpoints {
     const served = [...allOperations, ...(options.operations ?? [])]
     this.#operations = new Map(served.map((each) => [each.name, each]))
     this.#services = new Set(served.map(({ name }) => serviceOf(name)))
-    const { datacenter, primaryDatacenter, state } = options
+    const { datacenter, primaryDatacenter, state, clock } = options
     this.#readContext = {
       datacenter,
       primaryDatacenter,
+      wallMs: () => clock.wallMs(),
       distancesFrom: (source) => distancesFrom(state, datacenter, source),
     }
   }
@@ -139,7 +140,7 @@ export class Endpoints {
   live<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): LiveAnswer<R> | undefined {
     if (args.RequireConsistent || askerOf(args) !== '' || this.#elsewhere(operation, args) !== undefined)
       return undefined
-    const rights = this.#tokens.now(args.Token)
+    const rights = this.#tokens.now(judgedBy(operation, args))
     if (rights === undefined) return undefined
     operation.authorize?.(args, rights, this.#facts)
     return this.#answers.get(this.#question(operation, args, rights))
@@ -226,15 +227,15 @@ export class Endpoints {
   }
 
   async #run<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options: CallOptions): Promise<R> {
-    const known = this.#rights(args, options)
+    const known = this.#rights(operation, args, options)
     const rights = known instanceof Promise ? await known : known
     operation.authorize?.(args, rights, this.#facts)
     return operation.run(this.#callContext(options.signal, rights), args)
   }
 
   /** Who asks. @throws HanseError ACL_NOT_FOUND */
-  #rights(args: RoutedArgs, { internal }: CallOptions): Rights | Promise<Rights> {
-    return internal ? ALL_RIGHTS : this.#tokens.resolve(tokenOf(args))
+  #rights<A extends RoutedArgs>(operation: Judged<A>, args: A, { internal }: CallOptions): Rights | Promise<Rights> {
+    return internal ? ALL_RIGHTS : this.#tokens.resolve(judgedBy(operation, args))
   }
 
   #resolver(): TokenResolver {
@@ -306,7 +307,7 @@ export class Endpoints {
     } catch (error) {
       if (codeOf(error) !== 'RPC_REMOTE') throw error
       const text = HOP_PREFIX + messageOf(error)
-      throw endpointError(REFUSED.test(text) ? 'REMOTE_REFUSED' : 'REMOTE_ERROR', { text }, error)
+      throw endpointError(remoteCode(text), { text }, error)
     }
   }
 
@@ -315,7 +316,7 @@ export class Endpoints {
     args: A,
     options: CallOptions,
   ): Promise<LiveAnswer<R>> {
-    const known = this.#rights(args, options)
+    const known = this.#rights(operation, args, options)
     const rights = known instanceof Promise ? await known : known
     operation.authorize?.(args, rights, this.#facts)
     const question = this.#question(operation, args, rights)
@@ -336,7 +337,7 @@ export class Endpoints {
     before: Rights,
     options: CallOptions,
   ): Promise<LiveAnswer<R>> {
-    const rights = await this.#rights(args, options)
+    const rights = await this.#rights(operation, args, options)
     if (rights === before) return answer
     operation.authorize?.(args, rights, this.#facts)
     return rights.key === before.key ? answer : this.#answers.get(this.#question(operation, args, rights))
@@ -388,6 +389,18 @@ function cappedWaitMs(maxQueryTimeNs: number): number {
   return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
 }
 
+/** What finding out who asks looks at. */
+interface Judged<A> {
+  bearer?(args: A): string
+  readonly anyone?: string
+}
+
+/** What everyone may do is not judged by a token, good or bad, unless it says so. */
+function judgedBy<A extends object>({ bearer, anyone }: Judged<A>, args: A): string {
+  if (bearer !== undefined) return bearer(args)
+  return anyone === undefined ? tokenOf(args) : ''
+}
+
 /** What routing looks at. */
 interface Placed<A> {
   readonly scope: Scope
@@ -395,8 +408,12 @@ interface Placed<A> {
   inPrimary?(args: A, facts: Facts): boolean
 }
 
-/** What another datacenter says of a token; HTTP has a status for it. */
-const REFUSED = /Permission denied|ACL not found/
+/** HTTP has a status of its own for what another datacenter says of tokens, and of objects that are not there. */
+function remoteCode(text: string): 'REMOTE_ERROR' | 'REMOTE_REFUSED' | 'REMOTE_NOT_FOUND' {
+  if (/Cannot find \w[\w ]* to delete|^[^"]*Requested [\w ]+ does not exist: ACL not found/.test(text))
+    return 'REMOTE_NOT_FOUND'
+  return /Permission denied|ACL not found/.test(text) ? 'REMOTE_REFUSED' : 'REMOTE_ERROR'
+}
 
 function tokenOf(args: object): string {
   return 'Token' in args && typeof args.Token === 'string' ? args.Token : ''

@@ -9,6 +9,7 @@ export const endpointError = errorTable({
   INVALID_REQUEST: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_ERROR: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_REFUSED: { status: 403, message: ({ text }: { text: string }) => text },
+  REMOTE_NOT_FOUND: { status: 404, message: ({ text }: { text: string }) => text },
   NO_PATH_TO_DATACENTER: {
     status: 500,
     message: (_: { datacenter: string }) => 'No path to datacenter',

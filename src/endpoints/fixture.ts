@@ -7,6 +7,7 @@ import type { KeyOperations, KeyringResult } from '#gossip'
 import { netError } from '#net'
 import { State } from '#state'
 import { type Engine, openMemory } from '#store'
+import { type AclPort, NO_ACLS } from './acl-port.ts'
 import { Endpoints, type EndpointsOptions } from './endpoints.ts'
 import { endpointError } from './errors.ts'
 import type { EventPort, ForwardRequest, Router } from './ports.ts'
@@ -51,6 +52,8 @@ export interface FederationOptions {
   readonly log?: Logger
   readonly limits?: EndpointsOptions['limits']
   readonly operations?: EndpointsOptions['operations']
+  /** Access control, with rules denying by default where it is enabled. */
+  readonly acl?: Partial<AclPort>
 }
 
 /** The first name is the primary. */
@@ -106,6 +109,7 @@ export async function federation(names: readonly string[], options: FederationOp
       random: seededRandom(1),
       log,
       metrics,
+      acl: { ...NO_ACLS, ...options.acl },
       ...(options.limits && { limits: options.limits }),
       ...(options.operations && { operations: options.operations }),
     })

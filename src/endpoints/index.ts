@@ -2,6 +2,8 @@
  * endpoints/: every operation by its wire name, and the one way in for all of them: routing, blocking, consistency,
  * shared answers.
  */
+export * as acl from './acl.ts'
+export { seedAcls } from './acl-bootstrap.ts'
 export { type AclPort, type DownPolicy, NO_ACLS } from './acl-port.ts'
 export * as catalog from './catalog.ts'
 export * as coordinate from './coordinate.ts'

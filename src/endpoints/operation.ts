@@ -44,6 +44,8 @@ interface OperationBase<A extends RoutedArgs, R> {
   inPrimary?(args: A, facts: Facts): boolean
   /** Refuses who may not do it, before anything is read or written. @throws HanseError PERMISSION_DENIED */
   authorize?(args: A, rights: Rights, facts: Facts): void
+  /** The token that it is judged by, where that is not `Token`. */
+  bearer?(args: A): string
   /** Why everyone may do it, where neither `authorize` nor `filter` says who may. */
   readonly anyone?: string
 }
@@ -52,6 +54,8 @@ interface OperationBase<A extends RoutedArgs, R> {
 export interface ReadContext {
   readonly datacenter: string
   readonly primaryDatacenter: string
+  /** Milliseconds since 1970: only for what ends by itself. */
+  wallMs(): number
   /** Seconds from the asker to a node of this datacenter; undefined where that is not known, then nothing is sorted. */
   distancesFrom(source: QuerySource): ((node: string) => number) | undefined
 }

@@ -1,6 +1,7 @@
 /**
  * The table of all operations.
  */
+import * as acl from './acl.ts'
 import * as catalog from './catalog.ts'
 import * as coordinate from './coordinate.ts'
 import * as federationState from './federation-state.ts'
@@ -11,6 +12,7 @@ import type { AnyOperation } from './operation.ts'
 import * as status from './status.ts'
 
 export const allOperations: readonly AnyOperation[] = [
+  acl,
   catalog,
   coordinate,
   federationState,
