@@ -3,9 +3,10 @@
  */
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { certificateFacts, createCertificateRequest, splitPem } from '#codec'
+import { certificateFacts, createCertificateRequest, IndexedCARoots, parseCertificateRequest, splitPem } from '#codec'
 import { Authorities, ChainChecker, configured, makeKey, type SignedLeaf } from './fixture.ts'
 import { primaryWakeAtMs } from './primary.ts'
 import { secondaryWakeAtMs, stepSecondary } from './secondary.ts'
@@ -216,6 +217,44 @@ test('a secondary that comes back after the primary forgot its root keeps trusti
   all.clock.advance(6 * DAY_MS)
   all.inSecondary('dc2', { kind: 'tick' })
   assert.equal(all.secondary('dc2').roots.length, 1)
+})
+
+test('a secondary drops a cross-signed certificate when it ends, though the primary is away', () => {
+  const all = new Authorities(['dc2'])
+  all.start()
+  all.configure('dc1', P384)
+  all.tell('dc2')
+  assert.deepEqual(subjectsOf(all.leaf('dc2', 'web').certificate.CertPEM), ['leaf', 'root', 'intermediate'])
+  for (let wakes = 0; wakes < 2; wakes++) {
+    all.clock.advance((secondaryWakeAtMs(all.secondary('dc2')) ?? 0) - all.clock.wallMs())
+    all.inSecondary('dc2', { kind: 'tick' })
+  }
+  assert.deepEqual(subjectsOf(all.leaf('dc2', 'web').certificate.CertPEM), ['leaf', 'intermediate'])
+})
+
+test("a secondary takes a real primary's recorded roots, and asks for an intermediate in the recorded form", () => {
+  const file = new URL('../../test/vectors/identities.json', import.meta.url)
+  const entries: readonly { name: string; response?: unknown }[] = JSON.parse(readFileSync(file, 'utf8')).certificates
+  const answer = entries.find(({ name }) => name === 'after rotation: /v1/connect/ca/roots of dc1')?.response
+  const roots = IndexedCARoots.fromJson(answer, '', { unknownKeys: 'refuse' })
+  const all = new Authorities(['dc2'])
+  const told = stepSecondary(all.secondary('dc2'), { kind: 'roots', roots }, all.moment)
+  assert.deepEqual(
+    told.effects.map(({ kind }) => kind),
+    ['store', 'make-key'],
+  )
+  assert.deepEqual(
+    told.state.roots.map(({ ID }) => ID),
+    roots.Roots?.map(({ ID }) => ID),
+  )
+  const [effect] = stepSecondary(
+    told.state,
+    { kind: 'key', key: makeKey({ type: 'ec', bits: 256 }) },
+    all.moment,
+  ).effects
+  assert.ok(effect?.kind === 'sign-intermediate')
+  const { uris, authority } = parseCertificateRequest(effect.csr)
+  assert.deepEqual([uris, authority], [['spiffe://66679aad-6740-68de-6eb4-3b50d0fc5ad2.consul'], true])
 })
 
 test('a secondary with another kind of key configured gets a new intermediate', () => {

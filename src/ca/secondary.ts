@@ -32,7 +32,7 @@ import {
 import { checkConfiguration, DEFAULT_CONFIGURATION } from './configuration.ts'
 import { caError } from './errors.ts'
 import { trustDomainOf } from './names.ts'
-import { activeOf, checkedRoots, crossOf, type RootsAnswer, rootOf, withRows } from './secondary-rows.ts'
+import { activeOf, checkedRoots, crossOf, notAfterMs, type RootsAnswer, rootOf, withRows } from './secondary-rows.ts'
 
 /** First wait after a refusal, doubled with each further one. */
 export const RETRY_FIRST_MS = 1_000
@@ -219,7 +219,7 @@ function intermediateCame(state: SecondaryCA, pem: string, moment: Moment): Step
     if (!facts.uris.includes(`spiffe://${trustDomain}`) || facts.notAfterMs <= moment.nowMs) {
       return failed(state, `the intermediate certificate is not valid now for "${trustDomain}"`, moment)
     }
-    const authority = { signer, chain: [...crossOf(row), signer.certPem], rootId: row.ID, trustDomain }
+    const authority = { signer, chain: [...crossOf(row, moment.nowMs), signer.certPem], rootId: row.ID, trustDomain }
     return take({ ...state, authority }, state.authority?.rootId, moment)
   } catch (error) {
     const reason = error instanceof HanseError ? error.message : 'unreadable'
@@ -261,7 +261,10 @@ function tick(state: SecondaryCA, moment: Moment): Step<SecondaryCA> {
 
 /** When the next `tick` has something to do; undefined: not before another input. Wall time in milliseconds. */
 export function secondaryWakeAtMs(state: SecondaryCA): number | undefined {
-  const times = Object.values(state.pruneAtMs)
+  const { authority } = state
+  // What a chain ends with is our own intermediate: it has a time of its own.
+  const crossed = authority?.chain.filter((pem) => pem !== authority.signer.certPem) ?? []
+  const times = [...Object.values(state.pruneAtMs), ...crossed.map(notAfterMs)]
   if (state.primaryRoots.length > 0) {
     if (state.wanted) times.push(state.wanted.sinceMs + ANSWER_LIMIT_MS)
     else if (state.lastError !== '') times.push(state.retryAtMs)
