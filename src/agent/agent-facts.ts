@@ -36,10 +36,10 @@ export const agentVersion: AgentVersion = {
 }
 
 const SECRET = /^(encrypt|tokens|.*token|.*key|.*secret|.*password|(proxy-)?authorization|(set-)?cookie)$/i
-/** The parts of texts that are secret: passwords in URLs, keys in cloud discovery (`provider=aws secret_access_key=…`). */
+/** The parts of texts that are secret: passwords and tokens in URLs. */
 const SECRET_PARTS = [
   [/(:\/\/[^/\s:@]*):[^/\s@]+@/g, '$1:hidden@'],
-  [/\b(\w*(?:secret|password|token|key)\w*)=\S+/gi, '$1=hidden'],
+  [/\b(\w*(?:secret|password|token|key)\w*)=[^&\s]+/gi, '$1=hidden'],
 ] as const
 
 /** The configuration for people to look at: secrets hidden, the rest as it is. */

@@ -18,8 +18,8 @@ const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 15_000
 /** Registrations that are under way at the same time. */
 const PARALLEL = 32
-/** What one registration may carry. */
-const MAX_CHECKS_PER_REQUEST = 60
+/** In one registration: with the longest outputs it still is one transaction of the store. */
+const MAX_CHECKS_PER_REQUEST = 16
 /** The service that member-reconcile.ts keeps. */
 const OWN_SERVICE = 'consul'
 
@@ -156,9 +156,7 @@ export class CatalogSync {
     const service = id === '' ? undefined : records.service(id)
     const held = id === '' ? undefined : tx.services.get(this.#node, id)
     const task = (run: Task['run']): Task => ({ id, run })
-    if (id !== '' && !service) {
-      return held && id !== OWN_SERVICE ? [task(() => this.#deregister({ ServiceID: id }))] : []
-    }
+    if (held && !service && id !== OWN_SERVICE) return [task(() => this.#deregister({ ServiceID: id }))]
     const gone = tx.checks
       .forInstance(this.#node, id)
       .filter((check) => check.ServiceID === id && check.CheckID !== SERF_HEALTH && !records.check(check.CheckID))

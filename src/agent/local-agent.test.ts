@@ -242,17 +242,36 @@ test('tags that others may override stay overridden until the service is registe
 test('more checks than one registration may hold all come into the catalog', async (context) => {
   const at = await fixture(context)
   const agent = await at.start()
-  const Checks = Array.from({ length: 130 }, () => ({ TTL: '1h' }))
+  const Checks = Array.from({ length: 100 }, () => ({ TTL: '1h' }))
   await agent.registerService(serviceOf({ Name: 'many', Checks }), keep)
-  assert.equal(held(at).checks.length, 130)
+  assert.equal(held(at).checks.length, 100)
+  await agent.registerService(serviceOf({ Name: 'renamed', ID: 'many', Checks }), keep)
+  const more = checkOf({ Name: 'more', ServiceID: 'many', TTL: '1h' })
+  await assert.rejects(agent.registerCheck(more), { code: 'TOO_MANY_CHECKS', status: 400 })
+  assert.ok(held(at).checks.every(({ ServiceName }) => ServiceName === 'renamed'))
+  await agent.deregisterService('many')
+  assert.deepEqual(held(at), { services: [], checks: [] })
 })
 
 test('a service that the catalog refuses keeps no other out', async (context) => {
   const at = await fixture(context)
   const agent = await at.start()
-  const bad = serviceOf({ Name: 'bad', ID: 'x'.repeat(2_000) })
+  const Notes = 'x'.repeat(1_100_000)
+  const bad = serviceOf({ Name: 'bad', Check: { TTL: '1h', Notes } })
   await Promise.all([agent.registerService(bad, keep), agent.registerService(serviceOf({ Name: 'good' }), keep)])
   await agent.registerService(serviceOf({ Name: 'later' }), keep)
   const found = held(at).services.map(({ ID }) => ID)
   assert.ok(found.includes('good') && found.includes('later'))
+})
+
+test('IDs that cannot be keys are refused', async (context) => {
+  const agent = await (await fixture(context)).start()
+  for (const ID of ['a\0b', 'x'.repeat(1_025)]) {
+    await assert.rejects(agent.registerService(serviceOf({ Name: 'web', ID }), keep), {
+      code: 'ID_INVALID',
+      status: 400,
+    })
+    await assert.rejects(agent.registerCheck(checkOf({ Name: 'web', ID, TTL: '1h' })), { code: 'ID_INVALID' })
+  }
+  assert.deepEqual([agent.services(), agent.checks()], [[], []])
 })

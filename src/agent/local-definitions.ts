@@ -20,6 +20,9 @@ import { localAgentError } from './local-errors.ts'
 /** Ports that sidecars without one get. */
 export const SIDECAR_PORTS = { first: 21_000, last: 21_255 } as const
 const SIDECAR_CHECK_NS = 10e9
+const MAX_ID_CHARACTERS = 1_024
+/** A service that is renamed or removed is one transaction with its checks. */
+export const MAX_CHECKS_PER_SERVICE = 100
 
 export type CheckKind = 'http' | 'tcp' | 'ttl' | 'alias'
 
@@ -152,10 +155,24 @@ function defaultSidecarChecks(id: string, host: string, port: number): readonly 
   ]
 }
 
-/** The checks of a service's definition. @throws CHECK_KIND_UNSUPPORTED */
+/** A record's ID becomes part of a key in the catalog. @throws ID_INVALID */
+function checkId(kind: string, id: string): void {
+  if (id.length > MAX_ID_CHARACTERS || id.includes('\0')) throw localAgentError('ID_INVALID', { kind, id })
+}
+
+/** @throws TOO_MANY_CHECKS */
+export function limitChecks(service: string, checks: number): void {
+  if (service === '' || checks <= MAX_CHECKS_PER_SERVICE) return
+  throw localAgentError('TOO_MANY_CHECKS', { service, checks, limit: MAX_CHECKS_PER_SERVICE })
+}
+
+/** The checks of a service's definition. @throws ID_INVALID, TOO_MANY_CHECKS, CHECK_KIND_UNSUPPORTED */
 export function serviceChecks(definition: AgentServiceDefinition): readonly CheckSpec[] {
   const serviceId = definition.ID || definition.Name
   const types = checksOf(definition)
+  checkId('service', serviceId)
+  limitChecks(serviceId, types.length)
+  for (const type of types) checkId('check', type.CheckID)
   return types.map((type, index) => ({
     id: type.CheckID || (types.length === 1 ? `service:${serviceId}` : `service:${serviceId}:${index + 1}`),
     kind: kindOf(type),
@@ -164,8 +181,9 @@ export function serviceChecks(definition: AgentServiceDefinition): readonly Chec
   }))
 }
 
-/** A check on its own. @throws CHECK_KIND_UNSUPPORTED */
+/** A check on its own. @throws ID_INVALID, CHECK_KIND_UNSUPPORTED */
 export function ownCheck(definition: AgentCheckDefinition): CheckSpec {
+  checkId('check', definition.ID || definition.CheckID || definition.Name)
   return {
     id: definition.ID || definition.CheckID || definition.Name,
     kind: kindOf(definition),

@@ -40,6 +40,18 @@ export const localAgentError = errorTable({
     message: ({ node }: { node: string }) => `Write services of node "${node}": the catalog does not have it now`,
     hint: () => 'nothing: it comes back with the next look at the members',
   },
+  ID_INVALID: {
+    status: 400,
+    message: ({ kind, id }: { kind: string; id: string }) =>
+      `Register ${kind} ${JSON.stringify(id.slice(0, 80))}: its ID holds a NUL or is longer than 1024 characters`,
+    hint: () => 'choose another ID',
+  },
+  TOO_MANY_CHECKS: {
+    status: 400,
+    message: ({ service, checks, limit }: { service: string; checks: number; limit: number }) =>
+      `Register checks of service "${service}": it would have ${checks} and the limit is ${limit}`,
+    hint: () => 'let one check look at several things, or split the service',
+  },
   NESTED_SIDECAR: {
     status: 400,
     message: ({ service }: { service: string }) =>

@@ -10,7 +10,7 @@ import { AgentCheckDefinition, AgentServiceDefinition, type NodeService } from '
 import type { State } from '#state'
 import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
 import { type CheckEntry, LocalChecks, type Origin } from './local-checks.ts'
-import { type CheckSpec, ownCheck, withoutSidecar } from './local-definitions.ts'
+import { type CheckSpec, limitChecks, ownCheck, withoutSidecar } from './local-definitions.ts'
 import { localAgentError } from './local-errors.ts'
 import { LocalFiles } from './local-files.ts'
 import { maintenanceCheck, maintenanceId } from './local-maintenance.ts'
@@ -89,6 +89,8 @@ export class LocalRegistry {
     if (!plan) return
     const id = plan.entry.service.ID
     const left = this.#checksLeft(plans)
+    const staying = options.replaceExistingChecks ? [] : left.filter(({ record }) => record.ServiceID === id)
+    limitChecks(id, plan.checks.length + staying.length)
     this.#files.save('services', id, serviceToJson(plan.entry.definition))
     this.#detach(this.services.get(id))
     for (const sidecar of plans.slice(1)) this.#files.remove('services', sidecar.entry.service.ID)
@@ -111,10 +113,12 @@ export class LocalRegistry {
     this.#removeService(id)
   }
 
-  /** @throws SERVICE_OF_CHECK, CHECK_KIND_UNSUPPORTED, LOCAL_FILE_UNWRITABLE; what checkCheckDefinition() throws */
+  /** @throws SERVICE_OF_CHECK, CHECK_KIND_UNSUPPORTED, TOO_MANY_CHECKS, LOCAL_FILE_UNWRITABLE; what checkCheckDefinition() throws */
   registerCheck(definition: AgentCheckDefinition): string {
     const spec = planCheck(definition)
     this.#needService(spec)
+    const siblings = this.checks.ofService(spec.serviceId).filter(({ record }) => record.CheckID !== spec.id)
+    limitChecks(spec.serviceId, siblings.length + 1)
     this.#files.save('checks', spec.id, checkToJson({ kind: 'check', spec }))
     this.checks.put(spec, 'http')
     return spec.serviceId

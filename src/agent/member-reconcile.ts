@@ -98,7 +98,7 @@ function isHeld(tx: ReadTx, request: RegisterRequest): boolean {
 }
 
 export interface ReconcileModules {
-  readonly lan: GossipPool
+  readonly lan: Pick<GossipPool, 'members' | 'on'>
   readonly state: State
   readonly endpoints: Endpoints
   readonly clock: Clock
