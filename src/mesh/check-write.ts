@@ -6,6 +6,7 @@ import { type ConfigEntry, type ConfigEntryKind, configEntryName } from '#codec'
 import { compileChain } from './compile-chain.ts'
 import { type EntryChange, type EntrySource, withChange } from './entry-source.ts'
 import { meshError } from './errors.ts'
+import { frozen } from './frozen.ts'
 import { seesRequests } from './names.ts'
 import { storedEntry } from './normalize-entry.ts'
 import { validateEntry } from './validate-entry.ts'
@@ -26,7 +27,7 @@ const CHAIN_KINDS: ReadonlySet<ConfigEntryKind> = new Set([
  * @throws HanseError ENTRY_INVALID, CHAIN_INVALID, CHAIN_TOO_LARGE
  */
 export function checkWrite(source: EntrySource, entry: ConfigEntry, datacenter: string): ConfigEntry {
-  const stored = storedEntry(entry)
+  const stored = frozen(storedEntry(entry))
   validateEntry(stored)
   checkPermissive(source, stored)
   checkChange(source, { kind: stored.Kind, name: configEntryName(stored), entry: stored }, datacenter)

@@ -9,6 +9,7 @@ import { ChainResolvers } from './chain-resolvers.ts'
 import { ChainRoutes } from './chain-routes.ts'
 import { customizationHash } from './customization-hash.ts'
 import type { EntrySource } from './entry-source.ts'
+import { frozen } from './frozen.ts'
 import { seesRequests, targetId } from './names.ts'
 
 /**
@@ -36,7 +37,7 @@ export function compileChain(source: EntrySource, request: ChainRequest): Compil
     ...(source.get('proxy-defaults', 'global')?.EnvoyExtensions ?? []),
     ...(defaults?.EnvoyExtensions ?? []),
   ]
-  return CompiledDiscoveryChain.of({
+  const chain = CompiledDiscoveryChain.of({
     ServiceName: request.service,
     Namespace: 'default',
     Partition: 'default',
@@ -52,6 +53,7 @@ export function compileChain(source: EntrySource, request: ChainRequest): Compil
     AutoVirtualIPs: request.autoVirtualIps ?? null,
     ManualVirtualIPs: request.manualVirtualIps ?? null,
   })
+  return frozen(chain)
 }
 
 /** Nodes that the start leads to: splitters that were folded into others are none. */

@@ -1,6 +1,8 @@
 /**
  * mesh/: config entries, intentions, discovery chains, what one proxy must know. Pure.
  */
+
+export { authorizeConnection, buildSnapshot, type ConnectionDecision, type SnapshotInputs } from './build-snapshot.ts'
 export { type ChainRequest, CONNECT_TIMEOUT_NS_DEFAULT, serviceProtocol } from './chain-context.ts'
 export { checkDelete, checkWrite } from './check-write.ts'
 export { compileChain } from './compile-chain.ts'
@@ -39,5 +41,13 @@ export {
   targetId,
 } from './names.ts'
 export { entryHash, intentionPrecedence, normalizeEntry, storedEntry } from './normalize-entry.ts'
+export type * from './proxy-snapshot.ts'
 export { resolveServiceConfig, type ServiceConfigQuestion } from './service-config.ts'
+export { type EndpointSources, endpointsOf, gatewayOf } from './snapshot-endpoints.ts'
+export {
+  gatewayDatacenters,
+  type UpstreamContext,
+  type UpstreamQuestion,
+  upstreamQuestions,
+} from './snapshot-upstreams.ts'
 export { validateEntry } from './validate-entry.ts'
