@@ -141,6 +141,7 @@ function noAgent(): AgentPort {
     updateTtl: refuse,
     nodeMaintenance: refuse,
     serviceMaintenance: refuse,
+    leaf: refuse,
     monitor: absent,
     federationStatus: absent,
   }

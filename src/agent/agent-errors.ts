@@ -33,6 +33,11 @@ export const agentError = errorTable({
     message: ({ reasons }: { address: string; reasons: readonly string[] }) =>
       `${reasons.length} error${reasons.length === 1 ? '' : 's'} occurred:\n${reasons.map((reason) => `\t* ${reason}\n`).join('')}\n`,
   },
+  CONNECT_OFF: {
+    status: 500,
+    message: (_: Record<never, never>) => 'Connect must be enabled in order to use this endpoint',
+    hint: () => 'set connect { enabled = true }',
+  },
   NO_WAN_POOL: {
     status: 500,
     message: (_: Record<never, never>) => 'This server has no WAN pool: ports.serf_wan is off',

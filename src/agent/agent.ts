@@ -13,6 +13,7 @@ import type { TlsIdentity } from '#net'
 import { agentError } from './agent-errors.ts'
 import { reloadable } from './config-reload.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
+import { Leafs } from './leafs.ts'
 import { dnsSettings, type OpenPorts, openPorts } from './listeners.ts'
 import { LocalAgent } from './local-agent.ts'
 import { MemberReconcile } from './member-reconcile.ts'
@@ -153,6 +154,11 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     )
     stops.push(() => local.stop())
     await local.start()
+    const leafs = config.connect.enabled
+      ? new Leafs(config.datacenter, { ...core, clock, random, log: log.named('leaf') })
+      : undefined
+    leafs?.start()
+    stops.push(() => leafs?.stop())
     stops.push(publishCoordinate(core, config.nodeName, clock, log))
 
     const leave = async () => {
@@ -180,6 +186,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       {
         core,
         local,
+        leafs,
         logSink,
         metrics,
         clock,

@@ -8,6 +8,7 @@ import type { GossipPool } from '#gossip'
 import { agentError } from './agent-errors.ts'
 import { agentMember, agentSelf, agentVersion, hostFacts } from './agent-facts.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
+import type { Leafs } from './leafs.ts'
 import type { LocalAgent } from './local-agent.ts'
 import type { ServerCore } from './server-core.ts'
 
@@ -17,6 +18,8 @@ const SERF_PORTS = { lan: 8301, wan: 8302 } as const
 export interface ServerAgentModules {
   readonly core: ServerCore
   readonly local: LocalAgent
+  /** Absent where connect is disabled. */
+  readonly leafs: Leafs | undefined
   readonly logSink: LogSink
   readonly metrics: Metrics
   readonly clock: Clock
@@ -173,6 +176,12 @@ export class ServerAgent implements AgentPort {
 
   serviceMaintenance(id: string, enable: boolean, reason: string): Promise<void> {
     return this.#modules.local.serviceMaintenance(id, enable, reason)
+  }
+
+  leaf(service: string, options: Parameters<AgentPort['leaf']>[1]): ReturnType<AgentPort['leaf']> {
+    const { leafs } = this.#modules
+    if (!leafs) return Promise.reject(agentError('CONNECT_OFF', {}))
+    return leafs.get(service, options)
   }
 
   monitor(listener: LogListener): () => void {

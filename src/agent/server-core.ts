@@ -7,8 +7,9 @@
  */
 import { join } from 'node:path'
 import { type Clock, formatHostPort, type LogSink, type Metrics, type Random } from '#base'
+import { CADriver } from '#ca'
 import { Endpoints } from '#endpoints'
-import { createWanLink, Federation, serverTags, type WanLink } from '#federation'
+import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink } from '#federation'
 import { type Gossip, startGossip } from '#gossip'
 import { type ConnectionInfo, receivePackets, ServerPort, serveRpcStream, type TlsIdentity } from '#net'
 import { State } from '#state'
@@ -98,6 +99,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { datacenter, primaryDatacenter, nodeName, domain, enabled: wanFederation },
     { link, lan: gossip.lan, wan: gossip.wan, state, clock, random, log: logSink.logger('agent.federation'), metrics },
   )
+  const ca = config.connect.enabled ? authorityOf(options, modules, state, parts) : undefined
   const endpoints = new Endpoints({
     datacenter,
     primaryDatacenter,
@@ -105,6 +107,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     router: federation.router,
     ports: {
       keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
+      ...(ca ? { ca } : {}),
       events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
       leaderAddress: () => rpcAddress,
       peers: () => [rpcAddress],
@@ -118,7 +121,28 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   parts.endpoints = endpoints
   federation.start(endpoints)
   undo.add(() => federation.stop())
+  if (ca) {
+    undo.add(() => ca.stop())
+    await ca.start()
+  }
   return { engine, state, gossip, serverPort, federation, endpoints, rpcAddress, stop: () => undo.run() }
+}
+
+/** This datacenter's certificate authority: of the federation in the primary, by the primary's grace in a secondary. */
+function authorityOf(
+  { config }: CoreOptions,
+  { clock, random, logSink }: CoreModules,
+  state: State,
+  parts: { endpoints?: Endpoints },
+): CADriver {
+  const { datacenter, primaryDatacenter } = config
+  const endpoints = () => {
+    if (!parts.endpoints) throw new Error('the server is starting')
+    return parts.endpoints
+  }
+  const primary =
+    datacenter === primaryDatacenter ? {} : { primary: primaryAuthority(endpoints, primaryDatacenter, () => '') }
+  return new CADriver(datacenter, { state, clock, random, log: logSink.logger('agent.server.connect'), ...primary })
 }
 
 /** Opens the server port; what arrives before the parts are there is closed, and its sender tries again. */

@@ -7,7 +7,7 @@
  * HanseErrors: the message is the body, the status the status.
  */
 import type { LogListener, Metrics } from '#base'
-import type { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, NodeService } from '#codec'
+import type { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, IssuedCert, NodeService } from '#codec'
 
 /** One member of a gossip pool, in the JSON form of /v1/agent/members. `Status`: 1 alive, 2 leaving, 3 left, 4 failed. */
 export interface AgentMember {
@@ -101,6 +101,15 @@ export interface AgentPort {
   nodeMaintenance(enable: boolean, reason: string): Promise<void>
   /** Rejects with 404 as deregisterService(). */
   serviceMaintenance(id: string, enable: boolean, reason: string): Promise<void>
+
+  /**
+   * The leaf certificate of a service with its key, once its index is above `minIndex` or the wait is over. Rejects
+   * while there is no authority.
+   */
+  leaf(
+    service: string,
+    options: { readonly minIndex: number; readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<{ readonly certificate: IssuedCert; readonly index: number }>
 
   /** Feeds log lines to a listener until the answer is called. */
   monitor(listener: LogListener): () => void

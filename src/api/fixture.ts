@@ -170,6 +170,7 @@ export function emptyAgent(metrics = new Metrics()): AgentPort {
     updateTtl: refuse,
     nodeMaintenance: refuse,
     serviceMaintenance: refuse,
+    leaf: () => Promise.reject(new Error('no leafs here')),
     monitor: () => () => {},
     federationStatus: () => ({ Datacenter: 'dc1' }),
   }

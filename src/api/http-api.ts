@@ -7,6 +7,7 @@ import type { AgentPort } from './agent-port.ts'
 import { HttpServer, type HttpServerOptions } from './http/server.ts'
 import { agentRoutes } from './routes/agent.ts'
 import { catalogRoutes } from './routes/catalog.ts'
+import { connectCaRoutes } from './routes/connect-ca.ts'
 import { coordinateRoutes } from './routes/coordinate.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -36,6 +37,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...healthRoutes(ports),
       ...kvRoutes(ports, options.kvMaxValueBytes ?? DEFAULT_KV_MAX_VALUE_BYTES),
       ...coordinateRoutes(ports),
+      ...connectCaRoutes(ports, agent),
       ...federationRoutes(ports, agent),
       ...keyringRoutes(ports),
     ],

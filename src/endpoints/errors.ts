@@ -6,6 +6,11 @@
 import { errorTable } from '#base'
 
 export const endpointError = errorTable({
+  CONNECT_DISABLED: {
+    status: 500,
+    message: (_: Record<never, never>) => 'Connect must be enabled in order to use this endpoint',
+    hint: () => 'set connect { enabled = true } on the servers',
+  },
   INVALID_REQUEST: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_ERROR: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_REFUSED: { status: 403, message: ({ text }: { text: string }) => text },

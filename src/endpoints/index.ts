@@ -6,6 +6,7 @@ export * as acl from './acl.ts'
 export { seedAcls } from './acl-bootstrap.ts'
 export { type AclPort, type DownPolicy, NO_ACLS } from './acl-port.ts'
 export * as catalog from './catalog.ts'
+export * as connectCa from './connect-ca.ts'
 export * as coordinate from './coordinate.ts'
 export {
   type CallOptions,
@@ -32,6 +33,6 @@ export type {
   Scope,
 } from './operation.ts'
 export { allOperations } from './operations.ts'
-export type { EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
+export type { CAPort, EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as status from './status.ts'

@@ -3,6 +3,7 @@
  */
 import * as acl from './acl.ts'
 import * as catalog from './catalog.ts'
+import * as connectCa from './connect-ca.ts'
 import * as coordinate from './coordinate.ts'
 import * as federationState from './federation-state.ts'
 import * as health from './health.ts'
@@ -14,6 +15,7 @@ import * as status from './status.ts'
 export const allOperations: readonly AnyOperation[] = [
   acl,
   catalog,
+  connectCa,
   coordinate,
   federationState,
   health,

@@ -3,7 +3,7 @@
  *
  * federation/ implements Router, agent/ joins the rest together. Types only.
  */
-import type { DatacenterMap } from '#codec'
+import type { CAConfiguration, DatacenterMap, IssuedCert } from '#codec'
 import type { KeyOperations } from '#gossip'
 
 export interface ForwardRequest {
@@ -50,7 +50,17 @@ export interface EventPort {
   fire(name: string, payload: Buffer): Promise<void>
 }
 
+/** The certificate authority of this datacenter. */
+export interface CAPort {
+  sign(csr: string): Promise<IssuedCert>
+  /** @returns PEM */
+  signIntermediate(csr: string): Promise<string>
+  configure(configuration: CAConfiguration): Promise<void>
+}
+
 export interface Ports {
+  /** Absent where connect is disabled. */
+  readonly ca?: CAPort
   readonly keyring: KeyringPort
   /** Absent: this server cannot fire events, and says so. */
   readonly events?: EventPort

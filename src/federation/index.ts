@@ -6,6 +6,7 @@ export { federationError } from './errors.ts'
 export { exportFederationSecret, type SecretFiles } from './export-secret.ts'
 export { Federation, type FederationModules, type FederationOptions } from './federation.ts'
 export { gatewayAddresses } from './gateway-locator.ts'
+export { primaryAuthority } from './primary-authority.ts'
 export { type FederationSecret, parseFederationSecret, renderFederationSecret } from './secret.ts'
 export { asServer, type ServerMember, type ServerTagOptions, serverTags } from './servers.ts'
 export type {

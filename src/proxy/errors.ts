@@ -19,4 +19,19 @@ export const proxyError = errorTable({
     message: ({ address }: { address: string }) => `Ask "${address}" for its datacenter: the answer names none`,
     hint: () => 'what listens there may be no Hanse server: compare -http-addr',
   },
+  SIDECAR_NOT_READY: {
+    status: 500,
+    message: (_: Record<never, never>) => 'Pass connection on: the sidecar has no configuration yet',
+  },
+  SIDECAR_NO_ENDPOINT: {
+    status: 502,
+    message: ({ upstream, reason }: { upstream: string; reason: string }) =>
+      `Connect to upstream "${upstream}": ${reason}`,
+    hint: () => 'see which instances are healthy: hanse catalog nodes -service NAME -datacenter DC',
+  },
+  SIDECAR_WRONG_IDENTITY: {
+    status: 502,
+    message: ({ address, identity, wanted }: { address: string; identity: string; wanted: readonly string[] }) =>
+      `Connect to "${address}": its certificate is of "${identity}": wanted ${wanted.join(' or ')}`,
+  },
 })

@@ -22,6 +22,7 @@ import {
 } from '#base'
 import { dialTcp, LimitedLog, listeningAddress, listenOn, parseClientHello } from '#net'
 import { proxyError } from './errors.ts'
+import { joined } from './joined.ts'
 import { type Endpoint, endpointTexts, NO_ROUTES, type Route, Routes, type RouteTable } from './routes.ts'
 
 export interface GatewayLimits {
@@ -280,21 +281,4 @@ export class SniGateway {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
-}
-
-/** Lets both sides flow into each other until both have ended, or one breaks. The end of one side is passed on alone. */
-function joined(client: Socket, upstream: Socket, hello: Buffer): Promise<void> {
-  return new Promise((resolve) => {
-    let open = 2
-    const onClose = (other: Socket) => () => {
-      // After an orderly end of both sides the other closes by itself; anything else must not leave it hanging.
-      if (!other.readableEnded || !other.writableEnded) other.destroy()
-      if (--open === 0) resolve()
-    }
-    client.on('close', onClose(upstream))
-    upstream.on('close', onClose(client))
-    upstream.write(hello)
-    client.pipe(upstream)
-    upstream.pipe(client)
-  })
 }

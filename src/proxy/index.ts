@@ -23,3 +23,4 @@ export {
   routesFor,
   type WildcardRoute,
 } from './routes.ts'
+export { MAX_ATTEMPTS, MAX_CONNECTIONS, Sidecar, type SidecarModules } from './sidecar.ts'
