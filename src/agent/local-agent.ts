@@ -5,7 +5,7 @@
  * resolves when the catalog has what it changed.
  */
 import type { CheckStatus } from '#api'
-import { type Clock, type Logger, type Metrics, messageOf, type Random, sleep } from '#base'
+import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
 import type { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, NodeService } from '#codec'
 import type { Endpoints } from '#endpoints'
 import type { State } from '#state'
@@ -195,10 +195,13 @@ export class LocalAgent {
     }
     if (touched.size === 0) return
     const synced = Promise.all([...touched].map((id) => this.#sync.changed(id)))
-    const waiting = new AbortController()
-    const limit = sleep(this.#modules.clock, CATALOG_WAIT_MS, waiting.signal).catch(() => undefined)
-    await Promise.race([synced, limit])
-    waiting.abort()
+    await new Promise<void>((resolve) => {
+      const limit = this.#modules.clock.after(CATALOG_WAIT_MS, resolve)
+      void synced.then(() => {
+        limit.cancel()
+        resolve()
+      })
+    })
   }
 
   #tell(): void {

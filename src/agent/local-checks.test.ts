@@ -5,7 +5,9 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { checkOf, fixture, held, until } from './local-fixture.ts'
+import { HealthCheck, NodeService, RegisterRequest } from '#codec'
+import { catalog, type Endpoints } from '#endpoints'
+import { checkOf, fixture, held, keep, serviceOf, until } from './local-fixture.ts'
 
 async function target(context: TestContext, answer: () => number): Promise<Server & { url: string }> {
   const server = createServer((_, response) => response.writeHead(answer()).end('body'))
@@ -52,4 +54,48 @@ test('a TTL that nobody renews expires', async (context) => {
   await until('it expires', () =>
     held(at).checks.some(({ Status, Output }) => Status === 'critical' && Output === 'TTL expired'),
   )
+})
+
+test('an alias follows a service of another node, also when that comes and goes', async (context) => {
+  const at = await fixture(context)
+  const agent = await at.start()
+  const alias = { AliasNode: 'other', AliasService: 'db' }
+  await agent.registerService(serviceOf({ Name: 'web', Check: { CheckID: 'follows', ...alias } }), keep)
+  const output = () => agent.check('follows')?.Output
+  assert.equal(output(), 'Service db could not be found on node other')
+  const remote = (Status: string) => remoteService(at.endpoints, Status)
+  await remote('passing')
+  await until('it passes', () => agent.check('follows')?.Status === 'passing')
+  await remote('warning')
+  await until('it warns', () => agent.check('follows')?.Status === 'warning')
+  await until('the catalog has it', () => held(at).checks[0]?.Status === 'warning')
+  await agent.deregisterService('web')
+  await remote('critical')
+  assert.equal(agent.check('follows'), undefined)
+})
+
+function remoteService(endpoints: Endpoints, Status: string): Promise<unknown> {
+  const Service = NodeService.of({ ID: 'db', Service: 'db' })
+  const Check = HealthCheck.of({ CheckID: 'c', Name: 'c', ServiceID: 'db', Status })
+  return endpoints.call(catalog.register, RegisterRequest.of({ Node: 'other', Address: '192.0.2.1', Service, Check }))
+}
+
+test('stop() ends the probes that run, and leaves no connection', async (context) => {
+  const at = await fixture(context)
+  let open = 0
+  const server = createServer(() => {})
+  server.on('connection', (socket) => {
+    open++
+    socket.on('close', () => open--)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  context.after(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const agent = await at.start()
+  for (const Name of ['a', 'b', 'c']) await agent.registerCheck(checkOf({ Name, HTTP: url, Interval: '1s' }))
+  await until('they are asked', () => open === 3)
+  const { index } = at.state
+  await agent.stop()
+  await until('they are gone', () => open === 0)
+  assert.deepEqual([at.state.index, agent.checks().map((check) => check.Output)], [index, ['', '', '']])
 })

@@ -4,6 +4,7 @@
  * Files are written before anything changes, so what cannot be kept is refused whole. What the configuration defines is
  * in no file, and wins over one.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { checkCheckDefinition } from '#api'
 import type { Clock, Logger, Random } from '#base'
 import { AgentCheckDefinition, AgentServiceDefinition, type NodeService } from '#codec'
@@ -91,8 +92,12 @@ export class LocalRegistry {
     const left = this.#checksLeft(plans)
     const staying = options.replaceExistingChecks ? [] : left.filter(({ record }) => record.ServiceID === id)
     limitChecks(id, plan.checks.length + staying.length)
-    this.#files.save('services', id, serviceToJson(plan.entry.definition))
-    this.#detach(this.services.get(id))
+    const before = this.services.get(id)
+    const kept = before?.origin === 'http' && before.parent === undefined && this.#files.has('services', id)
+    if (!kept || !isDeepStrictEqual(before.definition, plan.entry.definition)) {
+      this.#files.save('services', id, serviceToJson(plan.entry.definition))
+    }
+    this.#detach(before)
     for (const sidecar of plans.slice(1)) this.#files.remove('services', sidecar.entry.service.ID)
     for (const { spec } of left) {
       if (spec && options.replaceExistingChecks) this.removeCheck(spec.id)
