@@ -4,7 +4,7 @@
  */
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { HanseError, ManualClock, type Random, seededRandom } from '#base'
-import { CAConfiguration, createCertificateRequest, type IssuedCert, splitPem } from '#codec'
+import { CAConfiguration, certificateFacts, createCertificateRequest, type IssuedCert, splitPem } from '#codec'
 import { type CAEffect, keyPem, type Moment, rootsAnswer, type Step, type StoredCA } from './authority.ts'
 import { DEFAULT_CONFIGURATION, type KeyShape } from './configuration.ts'
 import { formatSpiffeId, serviceId, trustDomainOf } from './names.ts'
@@ -185,4 +185,17 @@ export class ChainChecker {
     }
     return leaf !== undefined && valid(leaf) && search(leaf, 0)
   }
+}
+
+/** Whether a leaf leads to one of `roots` at the time of its federation. */
+export function verifies(leaf: SignedLeaf, roots: readonly string[], at: Authorities): boolean {
+  return new ChainChecker().leadsToRoot(leaf.certificate.CertPEM, roots, at.clock.wallMs())
+}
+
+/** What a chain consists of, in its order. */
+export function subjectsOf(certPem: string): string[] {
+  return splitPem(certPem).map((pem) => {
+    const { subject, isCa } = certificateFacts(new X509Certificate(pem))
+    return subject !== '' ? 'root' : isCa ? 'intermediate' : 'leaf'
+  })
 }

@@ -156,6 +156,24 @@ test('a leaf stays in use while its renewal is refused, and a call without an an
   assert.deepEqual(agent.pending, [uri])
 })
 
+test('leafs of an authority that is about to end are not renewed ever faster', () => {
+  const agent = new Agent()
+  agent.all.configure(
+    'dc1',
+    configured({ LeafCertTTL: '1h', IntermediateCertTTL: '3h', RootCertTTL: '3h', PrivateKeyBits: 384 }),
+  )
+  agent.roots()
+  agent.want('web')
+  agent.answer()
+  const end = agent.all.clock.wallMs() + 3 * HOUR_MS
+  let renewals = 0
+  while (agent.all.clock.wallMs() < end) {
+    agent.next()
+    agent.answer()
+    assert.ok(++renewals < 40)
+  }
+})
+
 test('stepLeafs() keeps a bounded number of leafs, and nothing for those that were forgotten', () => {
   const agent = new Agent()
   for (let count = 0; count < MAX_LEAFS; count++) agent.input({ kind: 'want', uri: `spiffe://x/${count}` })

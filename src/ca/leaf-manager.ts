@@ -20,6 +20,8 @@ export const MAX_LEAFS = 4096
 export const ROOT_CHANGE_SPREAD_MS = 30_000
 const RENEW_FROM = 0.6
 const RENEW_UNTIL = 0.9
+/** Leafs of an authority that is about to end are ever shorter; they are not renewed ever faster. */
+const RENEW_LEAST_MS = 30_000
 const RETRY_FIRST_MS = 1_000
 const RETRY_MOST_MS = 60_000
 /** A call that was not answered in this time is made again. */
@@ -158,7 +160,7 @@ function issued(state: LeafManager, uri: string, signed: IssuedCert, keyPem: str
   const certificate = IssuedCert.of({ ...signed, PrivateKeyPEM: keyPem })
   // Signed by what was in force before a change that is already known: once more, as all others.
   const outdated = state.signingKeyId !== '' && authorityKeyId !== state.signingKeyId
-  const renewal = renewAtMs(signed, moment)
+  const renewal = Math.max(renewAtMs(signed, moment), moment.nowMs + RENEW_LEAST_MS)
   const dueAtMs = outdated ? Math.min(renewal, soon(moment)) : renewal
   const next: Leaf = { uri, certificate, authorityKeyId, dueAtMs, askedAtMs: undefined, failures: 0, lastError: '' }
   return { state: withLeaf(state, next), effects: [{ kind: 'changed', uri, certificate }] }
