@@ -43,8 +43,6 @@ export interface JwtConfig {
 export interface Leeways {
   /** How long a token without `exp` is good after its other time. */
   readonly withoutExpirationMs: number
-  /** How long before its `exp` a token without other times became good. */
-  readonly withoutNotBeforeMs: number
   /** On top of the clock skew, where the config asks for it. */
   readonly expirationMs: number
   readonly notBeforeMs: number
@@ -162,7 +160,6 @@ function leeways(reader: ConfigReader): Leeways {
   }
   return {
     withoutExpirationMs: of('ExpirationLeeway', LEEWAY_DEFAULT_MS),
-    withoutNotBeforeMs: of('NotBeforeLeeway', LEEWAY_DEFAULT_MS),
     expirationMs: of('ExpirationLeeway', 0),
     notBeforeMs: of('NotBeforeLeeway', 0),
     skewMs: of('ClockSkewLeeway', SKEW_DEFAULT_MS),

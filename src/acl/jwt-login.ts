@@ -123,7 +123,7 @@ function timesProblem(claims: JsonObject, leeways: Leeways, wallMs: number): str
   if (expires === undefined && begins === undefined && issued === undefined) {
     return 'it has no time: one of exp, nbf and iat is needed'
   }
-  const notBefore = begins ?? issued ?? (expires ?? 0) - leeways.withoutNotBeforeMs
+  const notBefore = begins ?? issued ?? 0
   const end = expires ?? Math.max(begins ?? 0, issued ?? 0) + leeways.withoutExpirationMs
   const skew = leeways.skewMs
   if (wallMs - skew - (expires === undefined ? 0 : leeways.expirationMs) >= end) return 'it is expired (exp)'
