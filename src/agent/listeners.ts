@@ -2,7 +2,6 @@
  * The ports that users talk to: HTTP, HTTPS and DNS, as configured. A default port that is taken is said and done
  * without; a configured one that is taken is an error.
  */
-
 import type { DnsServer, DnsSettings, HttpServer, Listener } from '#api'
 import { codeOf, formatHostPort, type Logger, messageOf } from '#base'
 import type { TlsIdentity } from '#net'
@@ -22,9 +21,14 @@ interface Wanted {
   readonly open: (host: string, port: number) => Promise<Listener>
 }
 
+/** @throws HanseError LISTEN_FAILED where a configured port is taken; ports opened by then are their servers' to close */
 export async function openPorts(
   config: RuntimeConfig,
-  servers: { readonly http: HttpServer; readonly dns: DnsServer; readonly httpsIdentity: TlsIdentity | undefined },
+  servers: {
+    readonly http: Pick<HttpServer, 'listen'>
+    readonly dns: Pick<DnsServer, 'listen'>
+    readonly httpsIdentity: TlsIdentity | undefined
+  },
   log: Logger,
 ): Promise<OpenPorts> {
   const { listen, ports, tls } = config
@@ -32,6 +36,7 @@ export async function openPorts(
   const https = {
     ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
     ...(identity && identity.caPem !== '' ? { ca: identity.caPem } : {}),
+    minVersion: tls.https.minVersion,
     requestCert: tls.https.verifyIncoming,
     rejectUnauthorized: tls.https.verifyIncoming,
   }
