@@ -3,9 +3,11 @@
  */
 import { HanseError } from '#base'
 import {
+  ChainOverrides,
   type ConfigEntry,
   configEntryFromJson,
   isConfigEntryKind,
+  type LenientReadOptions,
   parseGoJson,
   parseHcl,
   type ReadProblems,
@@ -55,6 +57,29 @@ export function entryFromValue(value: unknown): ConfigEntry {
   const { entry, problems } = configEntryFromJson(kind, value)
   refuse(problems)
   return entry
+}
+
+const GATEWAY_MODES: ReadonlySet<string> = new Set(['', 'none', 'local', 'remote'])
+
+/**
+ * Reads what a question about a discovery chain overrides; an empty body overrides nothing.
+ *
+ * @throws HanseError ENTRY_DECODE; OVERRIDE_INVALID for a gateway mode that does not exist
+ */
+export function decodeChainOverrides(text: string): ChainOverrides {
+  if (text.trim() === '') return ChainOverrides.of()
+  const problems: ReadProblems = { unknown: [], errors: [] }
+  const options: LenientReadOptions = { unknownKeys: 'refuse', problems }
+  const overrides = ChainOverrides.fromJson(
+    parsed(() => parseGoJson(text)),
+    '',
+    options,
+  )
+  refuse(problems)
+  if (!GATEWAY_MODES.has(overrides.OverrideMeshGateway.Mode)) {
+    throw meshError('OVERRIDE_INVALID', { parameter: 'OverrideMeshGateway.Mode' })
+  }
+  return overrides
 }
 
 function refuse({ errors, unknown }: ReadProblems): void {

@@ -17,6 +17,11 @@ export const meshError = errorTable({
     status: 500,
     message: ({ problem }: { problem: string; kind: string; name: string }) => problem,
   },
+  OVERRIDE_INVALID: {
+    status: 400,
+    message: ({ parameter }: { parameter: string }) => `Invalid ${parameter} parameter`,
+    hint: () => 'a gateway mode is "none", "local" or "remote"',
+  },
   CHAIN_INVALID: {
     status: 500,
     message: ({ problem }: { problem: string; service: string }) => problem,

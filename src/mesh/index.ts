@@ -7,7 +7,7 @@ export { type ChainRequest, CONNECT_TIMEOUT_NS_DEFAULT, serviceProtocol } from '
 export { checkDelete, checkWrite } from './check-write.ts'
 export { compileChain } from './compile-chain.ts'
 export { customizationHash, type EffectiveOverrides } from './customization-hash.ts'
-export { decodeEntryHcl, decodeEntryJson, entryFromValue } from './decode-entry.ts'
+export { decodeChainOverrides, decodeEntryHcl, decodeEntryJson, entryFromValue } from './decode-entry.ts'
 export { type EntryChange, EntrySet, type EntrySource, withChange } from './entry-source.ts'
 export { meshError } from './errors.ts'
 export {

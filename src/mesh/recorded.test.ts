@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { HanseError, parseDuration } from '#base'
+import { HanseError } from '#base'
 import {
   CompiledDiscoveryChain,
   type ConfigEntry,
@@ -18,7 +18,15 @@ import {
   parseGoJson,
 } from '#codec'
 import * as mesh from './index.ts'
-import { checkDelete, checkWrite, compileChain, decodeEntryJson, EntrySet, meshError } from './index.ts'
+import {
+  checkDelete,
+  checkWrite,
+  compileChain,
+  decodeChainOverrides,
+  decodeEntryJson,
+  EntrySet,
+  meshError,
+} from './index.ts'
 
 interface Exchange {
   readonly n: number
@@ -50,8 +58,6 @@ const ELSEWHERE: Readonly<Record<number, string>> = {
   609: 'parameters are read by the API',
   613: 'the body of an intention is read by the API',
   616: 'the form of an ID is checked by the API',
-  638: 'the body of a question is read by the API',
-  639: 'the body of a question is read by the API',
   640: 'the path is read by the API',
   642: 'asks the secondary, which had not copied the last entries yet',
 }
@@ -115,17 +121,16 @@ class Replay {
   }
 
   #chain({ body, response }: Exchange, url: URL, service: string): Answer {
-    const overrides: Record<string, unknown> = body === undefined ? {} : JSON.parse(body)
-    const gateway = overrides['OverrideMeshGateway']
+    const overrides = decodeChainOverrides(body ?? '')
     const recorded: { Chain: { AutoVirtualIPs: string[] | null; ManualVirtualIPs: string[] | null } } =
       JSON.parse(response)
     const chain = compileChain(this.entries, {
       service,
       datacenter: url.searchParams.get('compile-dc') ?? 'dc1',
       trustDomain: TRUST_DOMAIN,
-      overrideProtocol: String(overrides['OverrideProtocol'] ?? ''),
-      overrideMeshGatewayMode: typeof gateway === 'object' && gateway && 'Mode' in gateway ? String(gateway.Mode) : '',
-      overrideConnectTimeoutNs: parseDuration(String(overrides['OverrideConnectTimeout'] ?? '0s')) ?? 0,
+      overrideProtocol: overrides.OverrideProtocol,
+      overrideMeshGatewayMode: overrides.OverrideMeshGateway.Mode,
+      overrideConnectTimeoutNs: overrides.OverrideConnectTimeout,
       autoVirtualIps: recorded.Chain.AutoVirtualIPs,
       manualVirtualIps: recorded.Chain.ManualVirtualIPs,
     })
@@ -221,7 +226,7 @@ test('every recorded exchange about entries, intentions and chains is answered a
     'config entries': 25,
     'config entry validation': 89,
     intentions: 33,
-    'discovery chain': 4,
+    'discovery chain': 6,
     'community edition: namespace and partition': 1,
   })
 })

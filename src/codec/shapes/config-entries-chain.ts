@@ -5,7 +5,7 @@ import { bool, jsonOmitEmpty, list, map, pointer, string, struct } from '../sche
 import { Locality } from './catalog.ts'
 import { durationNs, queryMeta, queryOptions } from './common.ts'
 import { EnvoyExtension, FailoverPolicy, MeshGatewayMode, TransparentProxySettings } from './config-entries-defaults.ts'
-import { duration, durationNumber, float32 } from './config-entries-kinds.ts'
+import { duration, durationNumber, float32, record, text } from './config-entries-kinds.ts'
 import { LoadBalancer, ResolverSubset, ServiceRoute, ServiceSplit } from './config-entries-routing.ts'
 
 export const DiscoveryTarget = struct('DiscoveryTarget', {
@@ -81,6 +81,14 @@ export const CompiledDiscoveryChain = struct('CompiledDiscoveryChain', {
   ManualVirtualIPs: list(string),
 })
 export type CompiledDiscoveryChain = ReturnType<typeof CompiledDiscoveryChain.of>
+
+/** What a caller may override, as the body of a question says it. */
+export const ChainOverrides = record('CompileDiscoveryChainOptions', {
+  OverrideMeshGateway: MeshGatewayMode,
+  OverrideProtocol: text,
+  OverrideConnectTimeout: duration,
+})
+export type ChainOverrides = ReturnType<typeof ChainOverrides.of>
 
 export const DiscoveryChainRequest = struct('DiscoveryChainRequest', {
   Name: string,

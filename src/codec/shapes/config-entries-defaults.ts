@@ -3,7 +3,7 @@
  *
  * Fields in the order in which Consul's JSON shows them.
  */
-import { jsonOnly, pointer } from '../schema.ts'
+import { jsonOnly, pointer, wireOnly } from '../schema.ts'
 import {
   constant,
   duration,
@@ -66,7 +66,8 @@ export const ProxyDefaults = record('ProxyConfigEntry', {
   Kind: constant('proxy-defaults'),
   Name: text,
   Config: omit(opaque),
-  Protocol: omit(text),
+  /** What `Config.protocol` says: told to readers of the wire, not asked from people. */
+  Protocol: wireOnly(text),
   Mode: omit(text),
   TransparentProxy: TransparentProxySettings,
   MutualTLSMode: omit(text),

@@ -6,6 +6,8 @@
  * The wire and the JSON that is shown are those of schema.ts.
  */
 import { formatDuration, parseDuration } from '#base'
+import { codecError } from '../errors.ts'
+import { goJsonError } from '../go-json-errors.ts'
 import { type JsonReadOptions, type Kind, setKey } from '../kind.ts'
 import type { MsgpackValue } from '../msgpack-value.ts'
 import * as schema from '../schema.ts'
@@ -22,7 +24,7 @@ export interface LenientReadOptions extends JsonReadOptions {
 
 function report(options: JsonReadOptions, text: string): void {
   if (isLenient(options)) options.problems.errors.push(text)
-  else throw new TypeError(`Read config entry: ${text}`)
+  else throw goJsonError('JSON_DECODE', { problem: text })
 }
 
 function isLenient(options: JsonReadOptions): options is LenientReadOptions {
@@ -217,6 +219,7 @@ export function record<F extends Readonly<Record<string, Kind<unknown>>>>(
       const found = byKey.get(spelling(key))
       if (found) out[found.field] = found.kind.fromJson(member, at, options)
       else if (isLenient(options)) options.problems.unknown.push(at)
+      else if (options.unknownKeys === 'refuse') throw codecError('JSON_UNKNOWN_FIELD', { field: key })
     }
     return base.of(out as Partial<schema.Shape<F>>)
   }
