@@ -15,6 +15,10 @@ export const endpointError = errorTable({
   REMOTE_ERROR: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_REFUSED: { status: 403, message: ({ text }: { text: string }) => text },
   REMOTE_NOT_FOUND: { status: 404, message: ({ text }: { text: string }) => text },
+  INTENTION_ID_INVALID: {
+    status: 400,
+    message: () => 'failed config entry lookup: index error: UUID must be 36 characters',
+  },
   NO_PATH_TO_DATACENTER: {
     status: 500,
     message: (_: { datacenter: string }) => 'No path to datacenter',

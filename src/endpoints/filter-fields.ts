@@ -121,3 +121,30 @@ export const nodeInfoFields: FilterFields = {
   Services: [nodeServiceFields],
   TaggedAddresses: 'map',
 }
+
+/** What entries of all kinds have. */
+export const configEntryFields: FilterFields = {
+  CreateIndex: 'number',
+  Kind: 'string',
+  Meta: 'map',
+  ModifyIndex: 'number',
+  Name: 'string',
+}
+
+export const intentionFields: FilterFields = {
+  Action: 'string',
+  CreateIndex: 'number',
+  Description: 'string',
+  DestinationNS: 'string',
+  DestinationName: 'string',
+  DestinationPartition: 'string',
+  ID: 'string',
+  Meta: 'map',
+  ModifyIndex: 'number',
+  Precedence: 'number',
+  SourceNS: 'string',
+  SourceName: 'string',
+  SourcePartition: 'string',
+  SourcePeer: 'string',
+  SourceType: 'string',
+}

@@ -33,7 +33,11 @@ const handle = (method: string, body: Buffer) => {
   return all.of('dc1').endpoints.handle(method, body, { remote: 'test', signal })
 }
 
-test('handle() answers every recorded call of the catalog, health, kv, coordinate and federation methods', async () => {
+/** What a call is refused for here, where the recording's tables and settings are not. */
+const REFUSED =
+  /the caller has gone$|ACL not found$|ACL support disabled$|Intention not found$|Connect must be enabled/i
+
+test('handle() answers every recorded call of a method that is served', async () => {
   assert.ok(calls.length >= 30, `${calls.length} calls`)
   for (const { method, request_body_hex: hex } of calls) {
     const operation = served.get(method)
@@ -42,7 +46,7 @@ test('handle() answers every recorded call of the catalog, health, kv, coordinat
       assert.ok(operation)
       decode(operation.reply, reply)
     } catch (error) {
-      assert.match(String(error), /the caller has gone$/, method)
+      assert.match(String(error), REFUSED, method)
     }
   }
 })

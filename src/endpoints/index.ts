@@ -6,8 +6,10 @@ export * as acl from './acl.ts'
 export { seedAcls } from './acl-bootstrap.ts'
 export { type AclPort, type DownPolicy, NO_ACLS } from './acl-port.ts'
 export * as catalog from './catalog.ts'
+export * as configEntry from './config-entry.ts'
 export * as connectCa from './connect-ca.ts'
 export * as coordinate from './coordinate.ts'
+export * as discoveryChain from './discovery-chain.ts'
 export {
   type CallOptions,
   DEFAULT_WAIT_MS,
@@ -18,6 +20,7 @@ export {
 export { endpointError } from './errors.ts'
 export * as federationState from './federation-state.ts'
 export * as health from './health.ts'
+export * as intention from './intention.ts'
 export * as internal from './internal.ts'
 export * as kvs from './kvs.ts'
 export type { LiveAnswer, LiveLimits, WaitOptions } from './live-answers.ts'

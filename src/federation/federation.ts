@@ -3,11 +3,18 @@
  * joins, what is told to the primary and copied from it, and the doctor who watches over it.
  */
 import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
-import { DCSpecificRequest, type FederationState, FederationStateRequest } from '#codec'
-import { type AnyOperation, type Endpoints, federationState } from '#endpoints'
+import {
+  CONFIG_ENTRY_KINDS,
+  ConfigEntryListAllRequest,
+  DCSpecificRequest,
+  type FederationState,
+  FederationStateRequest,
+} from '#codec'
+import { type AnyOperation, configEntry, type Endpoints, federationState } from '#endpoints'
 import type { GossipEvent, GossipPool } from '#gossip'
 import { RpcConnectionPool } from '#net'
 import type { State } from '#state'
+import { replicatedConfigEntries } from './config-entries.ts'
 import { Doctor } from './doctor.ts'
 import { FederationStateAntiEntropy, replicatedFederationStates } from './federation-states.ts'
 import { PrimaryGatewaysPusher, primaryGatewaysOperation } from './primary-gateways.ts'
@@ -177,6 +184,22 @@ export class Federation {
           { signal },
         )
         return { index: reply.Index, items: reply.States ?? [] }
+      }),
+    )
+    this.#replicate(
+      replicatedConfigEntries(state, async (minIndex, signal) => {
+        const reply = await endpoints.call(
+          configEntry.listAll,
+          ConfigEntryListAllRequest.of({
+            Kinds: CONFIG_ENTRY_KINDS,
+            Datacenter: primaryDatacenter,
+            AllowStale: true,
+            MinQueryIndex: minIndex,
+            MaxQueryTime: LIST_WAIT_NS,
+          }),
+          { signal },
+        )
+        return { index: reply.Index, items: reply.Entries }
       }),
     )
   }
