@@ -49,6 +49,14 @@ export const apiError = errorTable({
     message: () =>
       "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
   },
+  CONFIG_ENTRY_UNNAMED: { status: 404, message: () => 'Must provide both a kind and name to delete' },
+  PARAMETER_REQUIRED: {
+    status: 500,
+    message: ({ name }: { name: string }) => `required query parameter '${name}' not set`,
+  },
+  INTENTION_MATCH_BY: { status: 500, message: () => "'by' parameter must be one of 'source' or 'destination'" },
+  BAD_OVERRIDES: { status: 400, message: ({ problem }: { problem: string }) => `Request decoding failed: ${problem}` },
+  OVERRIDE_GATEWAY_MODE: { status: 400, message: () => 'Invalid OverrideMeshGateway.Mode parameter' },
   UNKNOWN_SERVICE_ID: { status: 404, message: ({ id }: { id: string }) => `unknown service ID: ${id}` },
   SEGMENTS_UNSUPPORTED: {
     status: 500,

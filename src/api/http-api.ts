@@ -7,10 +7,13 @@ import type { AgentPort } from './agent-port.ts'
 import { HttpServer, type HttpServerOptions } from './http/server.ts'
 import { agentRoutes } from './routes/agent.ts'
 import { catalogRoutes } from './routes/catalog.ts'
+import { configRoutes } from './routes/config.ts'
 import { connectCaRoutes } from './routes/connect-ca.ts'
 import { coordinateRoutes } from './routes/coordinate.ts'
+import { discoveryChainRoutes } from './routes/discovery-chain.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { healthRoutes } from './routes/health.ts'
+import { intentionRoutes } from './routes/intentions.ts'
 import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
 
@@ -37,6 +40,9 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...healthRoutes(ports),
       ...kvRoutes(ports, options.kvMaxValueBytes ?? DEFAULT_KV_MAX_VALUE_BYTES),
       ...coordinateRoutes(ports),
+      ...configRoutes(ports),
+      ...discoveryChainRoutes(ports),
+      ...intentionRoutes(ports),
       ...connectCaRoutes(ports, agent),
       ...federationRoutes(ports, agent),
       ...keyringRoutes(ports),

@@ -24,7 +24,7 @@ type ReadArgs = QueryOptions & { readonly Datacenter: string }
 /** How a reply looks: a JSON value, other bytes, or a bare status. */
 export type Presented =
   | { readonly kind: 'json'; readonly value: () => unknown }
-  | { readonly kind: 'bytes'; readonly headers: HeaderList; readonly body: Buffer }
+  | { readonly kind: 'bytes'; readonly status?: number; readonly headers: HeaderList; readonly body: Buffer }
   | { readonly kind: 'bare'; readonly status: number; readonly meta: boolean }
 
 export const asJson = (value: () => unknown): Presented => ({ kind: 'json', value })
@@ -112,8 +112,7 @@ class Plan<A, R> implements ReadPlan {
   constructor(options: ReadPlanOptions<A, R>) {
     this.#options = options
     const { args } = options
-    const level = args.RequireConsistent ? 'consistent' : args.AllowStale ? 'stale' : 'leader'
-    this.#consistency = options.showsConsistency ? ['X-Consul-Effective-Consistency', level] : []
+    this.#consistency = options.showsConsistency ? consistencyHeader(args) : []
     this.#minIndex = args.MinQueryIndex
     this.#cached = args.UseCache
     this.#parked = new ParkedReads({ ...options.ports, minIndex: args.MinQueryIndex })
@@ -226,21 +225,12 @@ class Plan<A, R> implements ReadPlan {
     }
     const type = presented.kind === 'json' ? ['Content-Type', 'application/json'] : presented.headers
     const bytes = presented.kind === 'json' ? (body ?? Buffer.alloc(0)) : presented.body
-    return { status: 200, headers: [...type, ...API_HEADERS, ...meta], body: bytes }
+    const status = presented.kind === 'bytes' ? (presented.status ?? 200) : 200
+    return { status, headers: [...type, ...API_HEADERS, ...meta], body: bytes }
   }
 
   #meta(reply: QueryMeta): string[] {
-    return [
-      ...this.#consistency,
-      'X-Consul-Index',
-      String(Math.max(1, reply.Index)),
-      'X-Consul-Knownleader',
-      String(reply.KnownLeader),
-      'X-Consul-Lastcontact',
-      String(Math.round(reply.LastContact / NS_PER_MS)),
-      'X-Consul-Query-Backend',
-      'blocking-query',
-    ]
+    return [...this.#consistency, ...factHeaders(reply)]
   }
 
   #waitMs(): number {
@@ -276,4 +266,27 @@ class ParkedCaller<A, R> implements WaitEnd<R & QueryMeta> {
   failed(error: unknown): void {
     this.#caller.deliver(this.#plan.failedWait(error))
   }
+}
+
+function consistencyHeader(args: Pick<ReadArgs, 'RequireConsistent' | 'AllowStale'>): HeaderList {
+  const level = args.RequireConsistent ? 'consistent' : args.AllowStale ? 'stale' : 'leader'
+  return ['X-Consul-Effective-Consistency', level]
+}
+
+function factHeaders(reply: QueryMeta): HeaderList {
+  return [
+    'X-Consul-Index',
+    String(Math.max(1, reply.Index)),
+    'X-Consul-Knownleader',
+    String(reply.KnownLeader),
+    'X-Consul-Lastcontact',
+    String(Math.round(reply.LastContact / NS_PER_MS)),
+    'X-Consul-Query-Backend',
+    'blocking-query',
+  ]
+}
+
+/** What the answer to a read shows of itself, for reads that are no plan. */
+export function metaHeaders(reply: QueryMeta, args: Pick<ReadArgs, 'RequireConsistent' | 'AllowStale'>): HeaderList {
+  return [...consistencyHeader(args), ...factHeaders(reply)]
 }
