@@ -3,7 +3,8 @@
  * by all of them: the object itself stands for the set.
  */
 import type { ACLPolicy } from '#codec'
-import { type Authorizer, compileAuthorizer, type DefaultPolicy } from './authorizer.ts'
+import type { Authorizer, DefaultPolicy } from './authorizer.ts'
+import { compileAuthorizer } from './compile-authorizer.ts'
 import { type PolicyRules, parseRules } from './rules.ts'
 
 /** Compiled sets that are kept; the one that was used longest ago goes. */

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '#base'
 import { ACLPolicy } from '#codec'
-import { type Authorizer, compileAuthorizer, manageAll } from './authorizer.ts'
+import type { Authorizer } from './authorizer.ts'
 import { AuthorizerCache } from './authorizer-cache.ts'
 import { globalManagementPolicy, globalReadOnlyPolicy } from './builtin.ts'
+import { agentRecoveryAuthorizer, compileAuthorizer, manageAll } from './compile-authorizer.ts'
 import { type Level, parseRules } from './rules.ts'
 
 function authorizer(...rules: readonly string[]): Authorizer {
@@ -160,6 +161,12 @@ test('mesh and peering follow operator until a rule names them', () => {
   assert.equal(authorizer('operator = "write" mesh = "read"').meshWrite(), false)
   assert.equal(authorizer('operator = "deny" peering = "write"').peeringWrite(), true)
   assert.equal(authorizer('mesh = "write"').operatorRead(), false)
+})
+
+test('agentRecoveryAuthorizer() grants one agent and seeing nodes', () => {
+  const one = agentRecoveryAuthorizer('x')
+  assert.deepEqual(granted(one), ['agentRead', 'agentWrite', 'nodeRead', 'nodeReadAll'])
+  assert.equal(one.agentRead('y'), false)
 })
 
 test('allows() answers by name and refuses what does not exist, as recorded', () => {

@@ -9,17 +9,13 @@
  * Source: the public ACL rules reference; HTTP recordings.
  */
 import { aclError } from './errors.ts'
-import { RuleTable, stronger, type TableEntry } from './rule-table.ts'
-import { type Level, NAMED_RESOURCES, type NamedResource, type PolicyRules, type ScalarResource } from './rules.ts'
+import type { RuleTable } from './rule-table.ts'
+import { type Level, NAMED_RESOURCES, type NamedResource, SCALAR_RESOURCES, type ScalarResource } from './rules.ts'
 
 export type DefaultPolicy = 'allow' | 'deny'
 export type Access = 'read' | 'list' | 'write'
 
-export interface AuthorizerOptions {
-  readonly defaultPolicy: DefaultPolicy
-}
-
-type NamedTables = Readonly<Record<NamedResource | 'intention', RuleTable>>
+export type NamedTables = Readonly<Record<NamedResource | 'intention', RuleTable>>
 
 const READS = (level: Level) => level !== 'deny'
 const LISTS = (level: Level) => level === 'list' || level === 'write'
@@ -43,54 +39,158 @@ export class Authorizer {
     this.#aclByDefault = manages
   }
 
-  aclRead = (): boolean => this.#scalar('acl', READS, this.#aclByDefault)
-  aclWrite = (): boolean => this.#scalar('acl', WRITES, this.#aclByDefault)
+  aclRead(): boolean {
+    return this.#scalar('acl', READS, this.#aclByDefault)
+  }
+
+  aclWrite(): boolean {
+    return this.#scalar('acl', WRITES, this.#aclByDefault)
+  }
+
   /** A snapshot holds every secret: it needs what managing ACLs needs. */
-  snapshot = (): boolean => this.aclWrite()
-  keyringRead = (): boolean => this.#scalar('keyring', READS, this.#byDefault)
-  keyringWrite = (): boolean => this.#scalar('keyring', WRITES, this.#byDefault)
-  operatorRead = (): boolean => this.#scalar('operator', READS, this.#byDefault)
-  operatorWrite = (): boolean => this.#scalar('operator', WRITES, this.#byDefault)
-  meshRead = (): boolean => this.#scalar('mesh', READS, this.operatorRead())
-  meshWrite = (): boolean => this.#scalar('mesh', WRITES, this.operatorWrite())
-  peeringRead = (): boolean => this.#scalar('peering', READS, this.operatorRead())
-  peeringWrite = (): boolean => this.#scalar('peering', WRITES, this.operatorWrite())
+  snapshot(): boolean {
+    return this.aclWrite()
+  }
 
-  agentRead = (node: string): boolean => this.#named('agent', node, READS)
-  agentWrite = (node: string): boolean => this.#named('agent', node, WRITES)
-  eventRead = (name: string): boolean => this.#named('event', name, READS)
-  eventWrite = (name: string): boolean => this.#named('event', name, WRITES)
-  identityRead = (name: string): boolean => this.#named('identity', name, READS)
-  identityWrite = (name: string): boolean => this.#named('identity', name, WRITES)
-  nodeRead = (name: string): boolean => this.#named('node', name, READS)
-  nodeWrite = (name: string): boolean => this.#named('node', name, WRITES)
-  nodeReadAll = (): boolean => this.#all('node', '', READS)
-  queryRead = (name: string): boolean => this.#named('query', name, READS)
-  queryWrite = (name: string): boolean => this.#named('query', name, WRITES)
-  serviceRead = (name: string): boolean => this.#named('service', name, READS)
-  serviceWrite = (name: string): boolean => this.#named('service', name, WRITES)
-  serviceReadAll = (): boolean => this.#all('service', '', READS)
-  serviceReadPrefix = (prefix: string): boolean => this.#all('service', prefix, READS)
+  keyringRead(): boolean {
+    return this.#scalar('keyring', READS, this.#byDefault)
+  }
+
+  keyringWrite(): boolean {
+    return this.#scalar('keyring', WRITES, this.#byDefault)
+  }
+
+  operatorRead(): boolean {
+    return this.#scalar('operator', READS, this.#byDefault)
+  }
+
+  operatorWrite(): boolean {
+    return this.#scalar('operator', WRITES, this.#byDefault)
+  }
+
+  meshRead(): boolean {
+    return this.#scalar('mesh', READS, this.operatorRead())
+  }
+
+  meshWrite(): boolean {
+    return this.#scalar('mesh', WRITES, this.operatorWrite())
+  }
+
+  peeringRead(): boolean {
+    return this.#scalar('peering', READS, this.operatorRead())
+  }
+
+  peeringWrite(): boolean {
+    return this.#scalar('peering', WRITES, this.operatorWrite())
+  }
+
+  agentRead(node: string): boolean {
+    return this.#named('agent', node, READS)
+  }
+
+  agentWrite(node: string): boolean {
+    return this.#named('agent', node, WRITES)
+  }
+
+  eventRead(name: string): boolean {
+    return this.#named('event', name, READS)
+  }
+
+  eventWrite(name: string): boolean {
+    return this.#named('event', name, WRITES)
+  }
+
+  identityRead(name: string): boolean {
+    return this.#named('identity', name, READS)
+  }
+
+  identityWrite(name: string): boolean {
+    return this.#named('identity', name, WRITES)
+  }
+
+  nodeRead(name: string): boolean {
+    return this.#named('node', name, READS)
+  }
+
+  nodeWrite(name: string): boolean {
+    return this.#named('node', name, WRITES)
+  }
+
+  nodeReadAll(): boolean {
+    return this.#all('node', '', READS)
+  }
+
+  queryRead(name: string): boolean {
+    return this.#named('query', name, READS)
+  }
+
+  queryWrite(name: string): boolean {
+    return this.#named('query', name, WRITES)
+  }
+
+  serviceRead(name: string): boolean {
+    return this.#named('service', name, READS)
+  }
+
+  serviceWrite(name: string): boolean {
+    return this.#named('service', name, WRITES)
+  }
+
+  serviceReadAll(): boolean {
+    return this.#all('service', '', READS)
+  }
+
+  serviceReadPrefix(prefix: string): boolean {
+    return this.#all('service', prefix, READS)
+  }
+
   /** Whether there is any service that may be written: for what every service in the mesh may see. */
-  serviceWriteAny = (): boolean => this.#byDefault || this.#tables.service.some(WRITES)
-  sessionRead = (node: string): boolean => this.#named('session', node, READS)
-  sessionWrite = (node: string): boolean => this.#named('session', node, WRITES)
+  serviceWriteAny(): boolean {
+    return this.#byDefault || this.#tables.service.some(WRITES)
+  }
 
-  keyRead = (key: string): boolean => this.#named('key', key, READS)
+  sessionRead(node: string): boolean {
+    return this.#named('session', node, READS)
+  }
+
+  sessionWrite(node: string): boolean {
+    return this.#named('session', node, WRITES)
+  }
+
+  keyRead(key: string): boolean {
+    return this.#named('key', key, READS)
+  }
+
   /** Listing below a prefix, where key lists need a right of their own. */
-  keyList = (prefix: string): boolean => this.#named('key', prefix, LISTS)
-  keyWrite = (key: string): boolean => this.#named('key', key, WRITES)
+  keyList(prefix: string): boolean {
+    return this.#named('key', prefix, LISTS)
+  }
+
+  keyWrite(key: string): boolean {
+    return this.#named('key', key, WRITES)
+  }
+
   /** Writing or deleting everything below a prefix: no rule below it may say less. */
-  keyWritePrefix = (prefix: string): boolean => this.#all('key', prefix, WRITES)
+  keyWritePrefix(prefix: string): boolean {
+    return this.#all('key', prefix, WRITES)
+  }
 
   /** The wildcard is readable where any service's intentions are. */
-  intentionRead = (name: string): boolean =>
-    name === WILDCARD ? this.#byDefault || this.#tables.intention.some(READS) : this.#named('intention', name, READS)
+  intentionRead(name: string): boolean {
+    return name === WILDCARD
+      ? this.#byDefault || this.#tables.intention.some(READS)
+      : this.#named('intention', name, READS)
+  }
+
   /** The wildcard is writable where every service's intentions are. */
-  intentionWrite = (name: string): boolean =>
-    name === WILDCARD ? this.#all('intention', '', WRITES) : this.#named('intention', name, WRITES)
+  intentionWrite(name: string): boolean {
+    return name === WILDCARD ? this.#all('intention', '', WRITES) : this.#named('intention', name, WRITES)
+  }
+
   /** What happens between two services without an intention. */
-  intentionDefaultAllow = (): boolean => this.#byDefault
+  intentionDefaultAllow(): boolean {
+    return this.#byDefault
+  }
 
   /**
    * The same by names of resource and access, for callers that ask on behalf of someone (`/v1/internal/acl/authorize`).
@@ -99,8 +199,8 @@ export class Authorizer {
    */
   allows(resource: string, access: string, segment: string): boolean {
     const grants = access === 'read' || access === 'write' || access === 'list' ? GRANTS[access] : undefined
-    const scalar = this.#scalarAccess(resource, access)
-    if (scalar !== undefined) return scalar()
+    const scalar = this.#scalarAllows(resource, access)
+    if (scalar !== undefined) return scalar
     const named = NAMED_RESOURCES.find((name) => name === resource)
     if (named === undefined && resource !== 'intention') throw aclError('RESOURCE_UNKNOWN', { resource })
     if (grants === undefined || (access === 'list' && named !== 'key')) {
@@ -110,19 +210,23 @@ export class Authorizer {
     return access === 'write' ? this.intentionWrite(segment) : this.intentionRead(segment)
   }
 
-  #scalarAccess(resource: string, access: string): (() => boolean) | undefined {
-    const checks: Readonly<Record<string, readonly [read: () => boolean, write: () => boolean]>> = {
-      acl: [this.aclRead, this.aclWrite],
-      keyring: [this.keyringRead, this.keyringWrite],
-      mesh: [this.meshRead, this.meshWrite],
-      operator: [this.operatorRead, this.operatorWrite],
-      peering: [this.peeringRead, this.peeringWrite],
+  /** Of resources without names; undefined for the others. */
+  #scalarAllows(resource: string, access: string): boolean | undefined {
+    if (!SCALAR_RESOURCES.some((name) => name === resource)) return undefined
+    const reads = access === 'read'
+    if (!reads && access !== 'write') throw aclError('ACCESS_UNKNOWN', { resource, access })
+    switch (resource) {
+      case 'acl':
+        return reads ? this.aclRead() : this.aclWrite()
+      case 'keyring':
+        return reads ? this.keyringRead() : this.keyringWrite()
+      case 'mesh':
+        return reads ? this.meshRead() : this.meshWrite()
+      case 'peering':
+        return reads ? this.peeringRead() : this.peeringWrite()
+      default:
+        return reads ? this.operatorRead() : this.operatorWrite()
     }
-    const found = Object.hasOwn(checks, resource) ? checks[resource] : undefined
-    if (found === undefined) return undefined
-    if (access === 'read') return found[0]
-    if (access === 'write') return found[1]
-    throw aclError('ACCESS_UNKNOWN', { resource, access })
   }
 
   #scalar(resource: ScalarResource, grants: (level: Level) => boolean, otherwise: boolean): boolean {
@@ -142,56 +246,4 @@ export class Authorizer {
     const base = level === undefined ? this.#byDefault : grants(level)
     return base && table.everyBelow(prefix, grants)
   }
-}
-
-/** Compiles the rules of all policies of one token. Keep it with the set of policies: it is asked often. */
-export function compileAuthorizer(policies: readonly PolicyRules[], options: AuthorizerOptions): Authorizer {
-  const scalars = new Map<ScalarResource, Level>()
-  for (const policy of policies) {
-    for (const [resource, level] of policy.scalars) scalars.set(resource, stronger(scalars.get(resource), level))
-  }
-  return new Authorizer(scalars, tablesOf(policies), options.defaultPolicy === 'allow', false)
-}
-
-/** Grants everything, ACLs included: for servers without ACLs and for what the server asks itself. */
-export const manageAll = new Authorizer(new Map(), tablesOf([]), true, true)
-
-function tablesOf(policies: readonly PolicyRules[]): NamedTables {
-  const of = (resource: NamedResource) => new RuleTable(merged(policies, resource).map(({ entry }) => entry))
-  return {
-    agent: of('agent'),
-    event: of('event'),
-    identity: of('identity'),
-    intention: new RuleTable(
-      merged(policies, 'service').map(({ entry, intentions }) => ({ ...entry, level: intentions })),
-    ),
-    key: of('key'),
-    node: of('node'),
-    query: of('query'),
-    service: of('service'),
-    session: of('session'),
-  }
-}
-
-interface Merged {
-  readonly entry: TableEntry
-  /** Where no rule on the name says it: reading follows from any right on the service. */
-  readonly intentions: Level
-}
-
-function merged(policies: readonly PolicyRules[], resource: NamedResource): Merged[] {
-  const byName = new Map<string, { entry: TableEntry; said: Level | undefined }>()
-  for (const rule of policies.flatMap((policy) => policy.named)) {
-    if (rule.resource !== resource) continue
-    const { name, prefix } = rule
-    const key = `${prefix ? 'p' : 'e'}${name}`
-    const before = byName.get(key)
-    const level = stronger(before?.entry.level, rule.policy)
-    const said = rule.intentions === undefined ? before?.said : stronger(before?.said, rule.intentions)
-    byName.set(key, { entry: { name, prefix, level }, said })
-  }
-  return [...byName.values()].map(({ entry, said }) => ({
-    entry,
-    intentions: said ?? (entry.level === 'deny' ? 'deny' : 'read'),
-  }))
 }

@@ -2,8 +2,7 @@
  * BLAKE2b with 32 bytes of output, unkeyed: what Consul hashes its ACL objects with. The platform has only the 64-byte
  * form, and the length of the output is part of the hash.
  *
- * For change detection between datacenters, not for secrets. Words of 64 bits as BigInt: objects are small and written
- * seldom.
+ * For change detection between datacenters, not for secrets.
  *
  * Source: RFC 7693.
  */
@@ -11,18 +10,25 @@
 const BLOCK_BYTES = 128
 const DIGEST_BYTES = 32
 const ROUNDS = 12
-const WORD = (1n << 64n) - 1n
-
-const IV = [
-  0x6a09e667f3bcc908n,
-  0xbb67ae8584caa73bn,
-  0x3c6ef372fe94f82bn,
-  0xa54ff53a5f1d36f1n,
-  0x510e527fade682d1n,
-  0x9b05688c2b3e6c1fn,
-  0x1f83d9abfb41bd6bn,
-  0x5be0cd19137e2179n,
-] as const
+/** Words of 64 bits in halves, the low one first. */
+const IV = Uint32Array.of(
+  0xf3bcc908,
+  0x6a09e667,
+  0x84caa73b,
+  0xbb67ae85,
+  0xfe94f82b,
+  0x3c6ef372,
+  0x5f1d36f1,
+  0xa54ff53a,
+  0xade682d1,
+  0x510e527f,
+  0x2b3e6c1f,
+  0x9b05688c,
+  0xfb41bd6b,
+  0x1f83d9ab,
+  0x137e2179,
+  0x5be0cd19,
+)
 
 const SIGMA = [
   [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
@@ -51,50 +57,84 @@ const STEPS = [
 
 /** The 32-byte BLAKE2b hash of `data`. */
 export function blake2b256(data: Uint8Array): Buffer {
-  const state: bigint[] = [...IV]
-  state[0] = IV[0] ^ BigInt(0x01010000 ^ DIGEST_BYTES)
+  const state = Uint32Array.from(IV)
+  state[0] = word(state, 0) ^ 0x01010000 ^ DIGEST_BYTES
   const blocks = Math.max(1, Math.ceil(data.length / BLOCK_BYTES))
   const padded = Buffer.alloc(blocks * BLOCK_BYTES)
   padded.set(data)
+  const mixer = new Mixer()
   for (let block = 0; block < blocks; block++) {
     const last = block === blocks - 1
     const counted = last ? data.length : (block + 1) * BLOCK_BYTES
-    compress(state, padded.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES), BigInt(counted), last)
+    mixer.compress(state, padded, block * BLOCK_BYTES, counted, last)
   }
   const out = Buffer.alloc(DIGEST_BYTES)
-  for (let word = 0; word < DIGEST_BYTES / 8; word++) out.writeBigUInt64LE(at(state, word), word * 8)
+  for (let half = 0; half < DIGEST_BYTES / 4; half++) out.writeUInt32LE(word(state, half), half * 4)
   return out
 }
 
-function compress(state: bigint[], block: Buffer, counted: bigint, last: boolean): void {
-  const v: bigint[] = [...state, ...IV]
-  v[12] = IV[4] ^ counted
-  if (last) v[14] = IV[6] ^ WORD
-  const message = Array.from({ length: 16 }, (_, word) => block.readBigUInt64LE(word * 8))
-  for (let round = 0; round < ROUNDS; round++) {
-    const sigma = SIGMA[round % SIGMA.length] ?? SIGMA[0]
-    for (const [step, [a, b, c, d]] of STEPS.entries()) {
-      mix(v, a, b, c, d, at(message, sigma[step * 2] ?? 0), at(message, sigma[step * 2 + 1] ?? 0))
+/** The working words, kept from block to block. */
+class Mixer {
+  readonly #v = new Uint32Array(32)
+  readonly #message = new Uint32Array(32)
+
+  compress(state: Uint32Array, data: Buffer, offset: number, counted: number, last: boolean): void {
+    const v = this.#v
+    const message = this.#message
+    v.set(state)
+    v.set(IV, 16)
+    v[24] = word(v, 24) ^ (counted >>> 0)
+    v[25] = word(v, 25) ^ Math.floor(counted / 2 ** 32)
+    if (last) {
+      v[28] = ~word(v, 28)
+      v[29] = ~word(v, 29)
     }
+    for (let half = 0; half < 32; half++) message[half] = data.readUInt32LE(offset + half * 4)
+    for (let round = 0; round < ROUNDS; round++) {
+      const sigma = SIGMA[round % SIGMA.length] ?? SIGMA[0]
+      for (let step = 0; step < STEPS.length; step++) {
+        const [a, b, c, d] = STEPS[step] ?? STEPS[0]
+        this.#half(a, b, c, d, sigma[step * 2] ?? 0, 32, 24)
+        this.#half(a, b, c, d, sigma[step * 2 + 1] ?? 0, 16, 63)
+      }
+    }
+    for (let half = 0; half < 16; half++) state[half] = word(state, half) ^ word(v, half) ^ word(v, half + 16)
   }
-  for (let word = 0; word < 8; word++) state[word] = at(state, word) ^ at(v, word) ^ at(v, word + 8)
+
+  /** Half a mixing step: a word of the message into a, then d, c and b. */
+  #half(a: number, b: number, c: number, d: number, m: number, turnD: number, turnB: number): void {
+    const v = this.#v
+    this.#add(a, v, b)
+    this.#add(a, this.#message, m)
+    this.#xorRotate(d, a, turnD)
+    this.#add(c, v, d)
+    this.#xorRotate(b, c, turnB)
+  }
+
+  #add(into: number, from: Uint32Array, index: number): void {
+    const v = this.#v
+    const low = word(v, into * 2) + word(from, index * 2)
+    v[into * 2] = low
+    v[into * 2 + 1] = word(v, into * 2 + 1) + word(from, index * 2 + 1) + (low > 0xffffffff ? 1 : 0)
+  }
+
+  /** `into` = (`into` xor `other`), rotated to the right. */
+  #xorRotate(into: number, other: number, bits: number): void {
+    const v = this.#v
+    let low = word(v, into * 2) ^ word(v, other * 2)
+    let high = word(v, into * 2 + 1) ^ word(v, other * 2 + 1)
+    if (bits >= 32) [low, high] = [high, low]
+    const rest = bits % 32
+    if (rest === 0) {
+      v[into * 2] = low
+      v[into * 2 + 1] = high
+      return
+    }
+    v[into * 2] = (low >>> rest) | (high << (32 - rest))
+    v[into * 2 + 1] = (high >>> rest) | (low << (32 - rest))
+  }
 }
 
-function mix(v: bigint[], a: number, b: number, c: number, d: number, x: bigint, y: bigint): void {
-  v[a] = (at(v, a) + at(v, b) + x) & WORD
-  v[d] = rotateRight(at(v, d) ^ at(v, a), 32n)
-  v[c] = (at(v, c) + at(v, d)) & WORD
-  v[b] = rotateRight(at(v, b) ^ at(v, c), 24n)
-  v[a] = (at(v, a) + at(v, b) + y) & WORD
-  v[d] = rotateRight(at(v, d) ^ at(v, a), 16n)
-  v[c] = (at(v, c) + at(v, d)) & WORD
-  v[b] = rotateRight(at(v, b) ^ at(v, c), 63n)
-}
-
-function rotateRight(word: bigint, bits: bigint): bigint {
-  return ((word >> bits) | (word << (64n - bits))) & WORD
-}
-
-function at(words: readonly bigint[], index: number): bigint {
-  return words[index] ?? 0n
+function word(words: Uint32Array, index: number): number {
+  return words[index] ?? 0
 }

@@ -9,14 +9,7 @@ export {
   identityShape,
   prepareAuthMethod,
 } from './auth-methods.ts'
-export {
-  type Access,
-  Authorizer,
-  type AuthorizerOptions,
-  compileAuthorizer,
-  type DefaultPolicy,
-  manageAll,
-} from './authorizer.ts'
+export type { Access, Authorizer, DefaultPolicy } from './authorizer.ts'
 export { AuthorizerCache } from './authorizer-cache.ts'
 export {
   bindIdentity,
@@ -42,6 +35,12 @@ export {
   GLOBAL_READ_ONLY_ID,
   isUuid,
 } from './builtin-ids.ts'
+export {
+  type AuthorizerOptions,
+  agentRecoveryAuthorizer,
+  compileAuthorizer,
+  manageAll,
+} from './compile-authorizer.ts'
 export { aclError } from './errors.ts'
 export { policyHash, roleHash, tokenHash } from './hashes.ts'
 export { type HttpAnswer, type HttpQuestion, type HttpTransport, httpsTransport } from './http-transport.ts'
