@@ -91,8 +91,8 @@ export async function fixture(
 
 const LIMIT_MS = 10_000
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = performance.now() + LIMIT_MS; !holds(); ) {
-    assert.ok(performance.now() < end, `never: ${what}`)
+  for (const end = systemClock.nowMs() + LIMIT_MS; !holds(); ) {
+    assert.ok(systemClock.nowMs() < end, `never: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
