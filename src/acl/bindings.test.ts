@@ -1,6 +1,7 @@
 /**
  * Binding rules: what may be written, what a login is worth, names with variables.
  */
+
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: names of binding rules are such templates
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

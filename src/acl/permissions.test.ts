@@ -1,5 +1,5 @@
 /**
- * Refusals: every recorded text.
+ * Refusals of the authorizer: every recorded text, word for word.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

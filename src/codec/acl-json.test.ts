@@ -77,3 +77,18 @@ test('an auth method and a binding rule are shown without what they do not have'
     '{"ID":"i","Description":"","AuthMethod":"k8s","Selector":"","BindType":"service","BindName":"x","CreateIndex":0,"ModifyIndex":0}',
   )
 })
+
+test('the smallest replies that a real secondary accepted are read', () => {
+  const { vectors } = JSON.parse(
+    readFileSync(new URL('../../test/vectors/minimal-primary-replies.json', import.meta.url), 'utf8'),
+  ) as { vectors: { method: string; reply_body_hex: string }[] }
+  const reply = <T>(method: string, kind: codec.Kind<T>): T => {
+    const found = vectors.find((one) => one.method === method)
+    return codec.decode(kind, Buffer.from(found?.reply_body_hex ?? '', 'hex'))
+  }
+  assert.equal(reply('ACL.PolicyList', codec.ACLPolicyListResponse).Policies?.[0]?.Name, 'global-management')
+  assert.match(reply('ACL.PolicyBatchRead', codec.ACLPolicyBatchResponse).Policies?.[0]?.Rules ?? '', /^acl="write"/)
+  assert.equal(reply('ACL.TokenList', codec.ACLTokenListResponse).Tokens?.[0]?.SecretID, '<hidden>')
+  assert.equal(reply('ACL.TokenBatchRead', codec.ACLTokenBatchResponse).Tokens?.length, 2)
+  assert.deepEqual(reply('ACL.RoleList', codec.ACLRoleListResponse).Roles, [])
+})
