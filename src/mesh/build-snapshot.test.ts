@@ -5,10 +5,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { HanseError, seededRandom } from '#base'
 import {
   CheckServiceNode,
   ConnectProxyConfig,
   decode,
+  encode,
   HealthCheck,
   IndexedGenericConfigEntries,
   Node,
@@ -25,7 +27,7 @@ import {
   entryFromValue,
   gatewayDatacenters,
   matchIntentions,
-  type ProxySnapshot,
+  ProxySnapshot,
   resolveServiceConfig,
   type SnapshotInputs,
   storedEntry,
@@ -261,4 +263,35 @@ test('buildSnapshot() leaves out an upstream whose chain is not there yet, and r
   })
   const nameless = NodeService.of({ ...FRONT, Proxy: ConnectProxyConfig.of() })
   assert.throws(() => snapshotOf(nameless, { defaults: ServiceConfigResponse.of() }), { code: 'SNAPSHOT_INCOMPLETE' })
+})
+
+test('a snapshot is the same after its JSON and after its bytes', () => {
+  const snapshot = snapshotOf(FRONT)
+  const json: unknown = JSON.parse(JSON.stringify(ProxySnapshot.toJson(snapshot)))
+  assert.deepEqual(ProxySnapshot.fromJson(json, '', { unknownKeys: 'refuse' }), snapshot)
+  assert.deepEqual(decode(ProxySnapshot, encode(ProxySnapshot, snapshot)), snapshot)
+})
+
+test('fuzz: a snapshot with broken bytes or JSON is refused with a typed error', () => {
+  const random = seededRandom(9)
+  const bytes = encode(ProxySnapshot, snapshotOf(FRONT))
+  const text = JSON.stringify(ProxySnapshot.toJson(snapshotOf(FRONT)))
+  for (let round = 0; round < 1500; round++) {
+    const broken = Buffer.from(bytes)
+    broken[random.int(broken.length)] = random.int(256)
+    const at = random.int(text.length)
+    const pieces = ['null', '[]', '{}', '"x"', '-1', 'true']
+    const swapped =
+      text.slice(0, at) + text.slice(at).replace(/":("[^"]*"|\d+|true|false|\{\}|\[\])/, `":${pieces[random.int(6)]}`)
+    for (const read of [
+      () => decode(ProxySnapshot, broken),
+      () => ProxySnapshot.fromJson(JSON.parse(swapped), '', { unknownKeys: 'refuse' }),
+    ]) {
+      try {
+        read()
+      } catch (thrown) {
+        assert.ok(thrown instanceof HanseError, String(thrown))
+      }
+    }
+  }
 })

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Intention } from '#codec'
+import { configEntryName, Intention } from '#codec'
 import {
   checkDelete,
   checkWrite,
@@ -16,11 +16,11 @@ import {
 } from './index.ts'
 
 /** Writes entries one after the other, as a server does. */
-function written(...bodies: { Kind: string; Name?: string }[]): EntrySet {
+function written(...bodies: object[]): EntrySet {
   let entries = new EntrySet()
   for (const body of bodies) {
     const entry = checkWrite(entries, entryFromValue(body), 'dc1')
-    entries = entries.with({ kind: entry.Kind, name: body.Name ?? 'mesh', entry })
+    entries = entries.with({ kind: entry.Kind, name: configEntryName(entry), entry })
   }
   return entries
 }
@@ -48,7 +48,7 @@ test('checkWrite() keeps the protocol of an ingress listener, also when the defa
     {
       Kind: 'ingress-gateway',
       Name: 'ig',
-      ...{ Listeners: [{ Port: 80, Protocol: 'http', Services: [{ Name: 'api' }, { Name: 'x' }] }] },
+      Listeners: [{ Port: 80, Protocol: 'http', Services: [{ Name: 'api' }, { Name: 'x' }] }],
     },
   )
   assert.throws(refusal(entries, { Kind: 'service-defaults', Name: 'api', Protocol: 'grpc' }), {
@@ -62,9 +62,9 @@ test('checkWrite() sees what depends on a service over several steps, and says w
     HTTP,
     { ...HTTP, Name: 'a' },
     { ...HTTP, Name: 'b' },
-    { Kind: 'service-resolver', Name: 'b', ...{ Subsets: { v1: {} } } },
-    { Kind: 'service-resolver', Name: 'a', ...{ Redirect: { Service: 'b', ServiceSubset: 'v1' } } },
-    { Kind: 'service-splitter', Name: 'web', ...{ Splits: [{ Weight: 100, Service: 'a' }] } },
+    { Kind: 'service-resolver', Name: 'b', Subsets: { v1: {} } },
+    { Kind: 'service-resolver', Name: 'a', Redirect: { Service: 'b', ServiceSubset: 'v1' } },
+    { Kind: 'service-splitter', Name: 'web', Splits: [{ Weight: 100, Service: 'a' }] },
   )
   assert.throws(() => checkDelete(entries, 'service-resolver', 'b', 'dc1'), {
     message: 'service "b" does not have a subset named "v1"',
@@ -77,7 +77,7 @@ test('checkWrite() sees what depends on a service over several steps, and says w
 test('checkWrite() lets plain text in only after the mesh allows it', () => {
   const permissive = { Kind: 'service-defaults', Name: 'web', MutualTLSMode: 'permissive' }
   assert.throws(refusal(new EntrySet(), permissive), { message: /AllowEnablingPermissiveMutualTLS is not enabled/ })
-  written({ Kind: 'mesh', ...{ AllowEnablingPermissiveMutualTLS: true } }, permissive)
+  written({ Kind: 'mesh', AllowEnablingPermissiveMutualTLS: true }, permissive)
 })
 
 test('checkWrite() returns what is to be stored, frozen, and changes nothing it was given', () => {

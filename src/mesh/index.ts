@@ -44,6 +44,7 @@ export { entryHash, intentionPrecedence, normalizeEntry, storedEntry } from './n
 export type * from './proxy-snapshot.ts'
 export { resolveServiceConfig, type ServiceConfigQuestion } from './service-config.ts'
 export { type EndpointSources, endpointsOf, gatewayOf } from './snapshot-endpoints.ts'
+export { ProxySnapshot } from './snapshot-schema.ts'
 export {
   gatewayDatacenters,
   type UpstreamContext,

@@ -30,9 +30,9 @@ export function datacenterSni(trustDomain: string, datacenter: string): string {
   return `${datacenter}.internal.${trustDomain}`
 }
 
-/** The identity in a service's certificate. Subsets have none of their own. */
+/** The identity in a service's certificate. Subsets have none of their own; a name cannot reach out of its place. */
 export function serviceSpiffeId(trustDomain: string, datacenter: string, service: string): string {
-  return `spiffe://${trustDomain}/ns/default/dc/${datacenter}/svc/${service}`
+  return `spiffe://${trustDomain}/ns/default/dc/${datacenter}/svc/${encodeURIComponent(service)}`
 }
 
 const SERVICE_IDENTITY = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/dc\/([^/]+)\/svc\/([^/]+)$/

@@ -12,9 +12,8 @@ export interface UpstreamQuestion {
   /** `web`, `web?dc=dc1`: the key of its chain. */
   readonly id: string
   readonly name: string
-  /** Where the chain is evaluated, by the entries of there. */
+  /** Where its targets are, unless an entry says otherwise. */
   readonly datacenter: string
-  readonly peer: string
   readonly chain: ChainRequest
   readonly listener: UpstreamListener
   readonly config: Config
@@ -31,25 +30,24 @@ export interface UpstreamContext {
 /** Where upstreams listen when the registration does not say: for the application alone. */
 const BIND_ADDRESS_DEFAULT = '127.0.0.1'
 
-/** The upstreams of a registration. Prepared queries have no chain and are left out. */
+/** The upstreams of a registration. Prepared queries and services of peers have no chain here and are left out. */
 export function upstreamQuestions(context: UpstreamContext): UpstreamQuestion[] {
   const { proxy, datacenter } = context
-  const upstreams = (proxy.Proxy.Upstreams ?? []).filter(({ DestinationType }) => DestinationType !== 'prepared_query')
+  const upstreams = (proxy.Proxy.Upstreams ?? []).filter(
+    ({ DestinationType, DestinationPeer }) => DestinationType !== 'prepared_query' && DestinationPeer === '',
+  )
   return upstreams.map((upstream) => {
     const away = upstream.Datacenter !== '' && upstream.Datacenter !== datacenter
-    const suffix =
-      upstream.DestinationPeer !== '' ? `?peer=${upstream.DestinationPeer}` : away ? `?dc=${upstream.Datacenter}` : ''
-    const id = `${upstream.DestinationName}${suffix}`
+    const id = `${upstream.DestinationName}${away ? `?dc=${upstream.Datacenter}` : ''}`
     const Address = upstream.LocalBindAddress || BIND_ADDRESS_DEFAULT
     const config: Config = {
-      ...centralConfig(context, upstream.DestinationName, upstream.DestinationPeer),
+      ...centralConfig(context, upstream.DestinationName),
       ...upstream.Config,
     }
     return {
       id,
       name: upstream.DestinationName,
       datacenter: upstream.Datacenter || datacenter,
-      peer: upstream.DestinationPeer,
       chain: {
         service: upstream.DestinationName,
         datacenter: upstream.Datacenter || datacenter,
@@ -76,9 +74,9 @@ export function upstreamQuestions(context: UpstreamContext): UpstreamQuestion[] 
   })
 }
 
-function centralConfig({ defaults }: UpstreamContext, service: string, peer: string): Config {
+function centralConfig({ defaults }: UpstreamContext, service: string): Config {
   const found = (name: string) =>
-    defaults.UpstreamConfigs?.find(({ Upstream }) => Upstream.ServiceName.Name === name && Upstream.Peer === peer)
+    defaults.UpstreamConfigs?.find(({ Upstream }) => Upstream.ServiceName.Name === name && Upstream.Peer === '')
   return (found(service) ?? found('*'))?.Config ?? {}
 }
 

@@ -1,5 +1,5 @@
 /**
- * Whether service-intentions make sense.
+ * Whether the intentions of a destination make sense: sources, actions, permissions on requests.
  */
 import type { HttpPermission, IntentionPermission, ServiceIntentions, SourceIntention } from '#codec'
 import { repeated } from './validate-routes.ts'

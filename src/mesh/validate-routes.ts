@@ -76,11 +76,21 @@ function* destinationProblems(
   for (const field of ['RequestTimeout', 'IdleTimeout'] as const) {
     if (destination[field] < 0) yield `${route} ${field} '${formatDuration(destination[field])}' must be >= 0`
   }
+  yield* onlyDefault(route, destination)
   for (const condition of destination.RetryOn ?? []) {
     if (!RETRY_CONDITIONS.has(condition)) {
       yield `${route} contains an invalid retry condition: ${JSON.stringify(condition)}`
     }
   }
+}
+
+/** Namespaces and partitions other than `default` do not exist here, so nothing is sent to them by mistake. */
+function* onlyDefault(
+  at: string,
+  { Namespace, Partition }: { Namespace: string; Partition: string },
+): Generator<string> {
+  if (Namespace !== '' && Namespace !== 'default') yield `${at}: Setting Namespace requires Consul Enterprise`
+  if (Partition !== '' && Partition !== 'default') yield `${at}: Setting Partition requires Consul Enterprise`
 }
 
 /** A hundredth of a percent is the smallest share. */
@@ -92,8 +102,9 @@ export function* splitterProblems(entry: ServiceSplitter): Generator<string> {
   const seen = new Set<string>()
   let shares = 0
   let sum = 0
-  for (const split of splits) {
+  for (const [index, split] of splits.entries()) {
     yield* weightProblems(split)
+    yield* onlyDefault(`Split[${index}]`, split)
     const key = JSON.stringify([split.Service === '' ? entry.Name : split.Service, split.ServiceSubset])
     if (seen.has(key)) yield `split destination occurs more than once: ${destinationText(split)}`
     seen.add(key)
