@@ -4,7 +4,8 @@
  */
 import { request } from 'node:http'
 import { Metrics, messageOf, seededRandom, silentLogger, systemClock } from '#base'
-import { Endpoints, endpointError, type Router } from '#endpoints'
+import { type AclPort, Endpoints, endpointError, NO_ACLS, type Router } from '#endpoints'
+import { netError } from '#net'
 import { State } from '#state'
 import { openMemory } from '#store'
 import type { AgentMember, AgentPort } from './agent-port.ts'
@@ -40,7 +41,7 @@ function keys(nodes: number) {
 }
 
 /** dc1 is the primary. */
-export async function twoDatacenters(): Promise<TwoDatacenters> {
+export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> } = {}): Promise<TwoDatacenters> {
   const members = new Map<string, Datacenter>()
   const failing = new Map<string, 'unreachable' | 'hang'>()
   const closers: (() => Promise<void>)[] = []
@@ -55,7 +56,8 @@ export async function twoDatacenters(): Promise<TwoDatacenters> {
       primaryDatacenter: 'dc1',
       state,
       router,
-      random: seededRandom(1),
+      random: seededRandom(name === 'dc1' ? 1 : 2),
+      acl: { ...NO_ACLS, ...options.acl },
       ports: {
         keyring: { lan: keys(1), wan: keys(2) },
         leaderAddress: () => (name === 'dc1' ? '127.10.1.1:8300' : '127.10.2.1:8300'),
@@ -101,7 +103,7 @@ function routerOf(
       try {
         return await target.endpoints.handle(method, body, { ...(signal && { signal }), remote: name })
       } catch (thrown) {
-        throw endpointError('REMOTE_ERROR', { text: messageOf(thrown) })
+        throw netError('RPC_REMOTE', { text: messageOf(thrown), method, target: datacenter })
       }
     },
     datacenters: () => ['dc1', 'dc2'],

@@ -5,6 +5,8 @@ import type { Clock, Logger, Metrics, Random } from '#base'
 import type { Endpoints } from '#endpoints'
 import type { AgentPort } from './agent-port.ts'
 import { HttpServer, type HttpServerOptions } from './http/server.ts'
+import { aclRoutes } from './routes/acl.ts'
+import { aclLoginRoutes } from './routes/acl-login.ts'
 import { agentRoutes } from './routes/agent.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { configRoutes } from './routes/config.ts'
@@ -17,13 +19,15 @@ import { intentionRoutes } from './routes/intentions.ts'
 import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
 
-export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes'> {
+export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'> {
   readonly endpoints: Endpoints
   readonly agent: AgentPort
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   readonly metrics: Metrics
+  /** `acl.tokens.default`: of requests that bring no token. */
+  readonly defaultToken?: () => string
   /** `limits.kv_max_value_size`. */
   readonly kvMaxValueBytes?: number
 }
@@ -32,9 +36,15 @@ export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes'> {
 export function httpApi(options: HttpApiOptions): HttpServer {
   const { endpoints, random, clock, agent } = options
   const ports = { endpoints, random, clock, agentNode: agent.nodeName, parked: { count: 0 } }
+  const acl = endpoints.acl.enabled
+    ? { acl: { defaultPolicy: endpoints.acl.defaultPolicy, defaultToken: options.defaultToken ?? (() => '') } }
+    : {}
   return new HttpServer({
     ...options,
+    ...acl,
     routes: [
+      ...aclRoutes(ports),
+      ...aclLoginRoutes(ports),
       ...agentRoutes(ports, agent),
       ...catalogRoutes(ports),
       ...healthRoutes(ports),

@@ -18,7 +18,9 @@ import { type Clock, type Random, uuid } from '#base'
 import {
   ACLAuthorizationResponse,
   ACLInitialTokenBootstrapRequest,
+  ACLReplicationStatus,
   ACLToken,
+  DCSpecificRequest,
   list,
   RemoteACLAuthorizationRequest,
 } from '#codec'
@@ -79,6 +81,15 @@ export const authorize = callOperation({
       return ACLAuthorizationResponse.of({ ...request, Allow })
     })
   },
+})
+
+export const replicationStatus = callOperation({
+  name: 'ACL.ReplicationStatus',
+  args: DCSpecificRequest,
+  reply: ACLReplicationStatus,
+  scope: 'datacenter',
+  anyone: 'how far copies are, without what is in them',
+  run: async ({ acl }) => acl.replicationStatus(),
 })
 
 /**

@@ -107,6 +107,7 @@ test('the operations that everyone may do are these', () => {
     'ACL.Login',
     'ACL.Logout',
     'ACL.PolicyResolve',
+    'ACL.ReplicationStatus',
     'ACL.RoleResolve',
     'Catalog.ListDatacenters',
     'Coordinate.ListDatacenters',

@@ -2,6 +2,7 @@
  * What operations need to know of access control in this datacenter: settings, and what the agent keeps for it.
  */
 import type { DefaultPolicy } from '#acl'
+import { ACLReplicationStatus } from '#codec'
 
 /** What counts for a token of the primary's while the primary cannot be asked. */
 export type DownPolicy = 'allow' | 'deny' | 'extend-cache' | 'async-cache'
@@ -20,6 +21,8 @@ export interface AclPort {
   replicationToken(): string
   /** The index that an operator wrote down to allow another bootstrap; asked for once, then forgotten. */
   takeBootstrapReset(): Promise<number | undefined>
+  /** How far the copies of a secondary are. */
+  replicationStatus(): ACLReplicationStatus
 }
 
 export const NO_ACLS: AclPort = {
@@ -31,4 +34,5 @@ export const NO_ACLS: AclPort = {
   replicatesTokens: false,
   replicationToken: () => '',
   takeBootstrapReset: async () => undefined,
+  replicationStatus: () => ACLReplicationStatus.of(),
 }

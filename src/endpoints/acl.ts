@@ -11,7 +11,7 @@ export {
   bindingRuleRead,
   bindingRuleSet,
 } from './acl-auth-methods.ts'
-export { authorize, bootstrapTokens } from './acl-bootstrap.ts'
+export { authorize, bootstrapTokens, replicationStatus } from './acl-bootstrap.ts'
 export { login, logout } from './acl-login.ts'
 export { policyBatchRead, policyDelete, policyList, policyRead, policyResolve, policySet } from './acl-policies.ts'
 export { roleBatchRead, roleDelete, roleList, roleRead, roleResolve, roleSet } from './acl-roles.ts'

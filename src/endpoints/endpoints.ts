@@ -77,6 +77,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** The server asks for itself: it may do everything here. Elsewhere only `Token` counts. */
   readonly internal?: boolean
+  /** Who asks, where the arguments do not say it. */
+  readonly token?: string
 }
 
 export class Endpoints {
@@ -126,8 +128,9 @@ export class Endpoints {
   call<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options?: CallOptions): Promise<R>
   call(operation: AnyOperation, args: RoutedArgs, options: CallOptions = {}): Promise<unknown> {
     // The overloads pair a read with a read's arguments.
-    if (operation.access === 'read') return this.#callRead(operation, args as ReadArgs, options)
-    return this.#callOther(operation, args, options)
+    const asked = withToken(args, options.token)
+    if (operation.access === 'read') return this.#callRead(operation, asked as ReadArgs, options)
+    return this.#callOther(operation, asked, options)
   }
 
   /**
@@ -417,6 +420,10 @@ function remoteCode(text: string): 'REMOTE_ERROR' | 'REMOTE_REFUSED' | 'REMOTE_N
 
 function tokenOf(args: object): string {
   return 'Token' in args && typeof args.Token === 'string' ? args.Token : ''
+}
+
+function withToken<A extends object>(args: A, token: string | undefined): A {
+  return token && 'Token' in args && args.Token === '' ? { ...args, Token: token } : args
 }
 
 function datacenterOf(args: object): string {

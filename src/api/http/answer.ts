@@ -20,8 +20,10 @@ export const NO_BODY = Buffer.alloc(0)
 const JSON_TYPE: HeaderList = ['Content-Type', 'application/json']
 export const TEXT_TYPE: HeaderList = ['Content-Type', 'text/plain; charset=utf-8']
 
+/** Its value is the server's, where there is access control. */
+export const DEFAULT_POLICY_HEADER = 'X-Consul-Default-Acl-Policy'
 /** What every answer of a known endpoint carries. */
-export const API_HEADERS: HeaderList = ['Vary', 'Accept-Encoding', 'X-Consul-Default-Acl-Policy', 'allow']
+export const API_HEADERS: HeaderList = ['Vary', 'Accept-Encoding', DEFAULT_POLICY_HEADER, 'allow']
 
 /** Bodies below it are not worth compressing; what Consul's handler uses. */
 export const GZIP_MIN_BYTES = 1400

@@ -75,6 +75,7 @@ export class Incoming implements ApiRequest {
   readonly query: URLSearchParams
   readonly datacenter: string
   readonly pretty: boolean
+  readonly token: string
   readonly #request: IncomingMessage
   readonly #caller: RequestCaller
 
@@ -84,6 +85,7 @@ export class Incoming implements ApiRequest {
     rest: string,
     query: URLSearchParams,
     pretty: boolean,
+    token: string,
   ) {
     this.#request = request
     this.method = request.method ?? ''
@@ -91,6 +93,7 @@ export class Incoming implements ApiRequest {
     this.query = query
     this.datacenter = datacenterOf(query)
     this.pretty = pretty
+    this.token = token
     this.#caller = new RequestCaller(response)
   }
 

@@ -2,7 +2,7 @@
  * The parameters that all reads share → the query options of their operation.
  *
  * `index` and `wait` (blocking), `stale`, `consistent`, `leader`, `max_stale`, `cached`, `filter`, `near`, `node-meta`,
- * `tag`. Tokens are accepted and ignored: there are no ACLs yet, and a token is never kept in a cached plan.
+ * `tag`.
  */
 import { parseDuration } from '#base'
 import { QuerySource } from '#codec'

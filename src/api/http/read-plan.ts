@@ -4,7 +4,7 @@
  * As long as nothing that the answer read has changed, serving it again is one check and the same bytes. Blocking reads
  * wait on the shared answer. What cannot be shared (another datacenter, a consistent read) is called each time.
  */
-import type { Clock, Random } from '#base'
+import { type Clock, HanseError, type Random } from '#base'
 import type { QueryMeta, QueryOptions } from '#codec'
 import type { Endpoints, LiveAnswer, ReadOperation } from '#endpoints'
 import {
@@ -81,6 +81,9 @@ const ERROR_META: HeaderList = [
   'blocking-query',
 ]
 
+/** Something was left out that the caller's token may not see. */
+export const FILTERED_HEADER: HeaderList = ['X-Consul-Results-Filtered-By-Acls', 'true']
+
 interface Prepared<R> {
   readonly live: LiveAnswer<R>
   readonly plain: Answer
@@ -139,11 +142,13 @@ class Plan<A, R> implements ReadPlan {
     const { ports, operation, args } = this.#options
     try {
       const live = ports.endpoints.live(operation, args)
-      if (live === undefined) {
+      const waits = this.#minIndex > 0 && live !== undefined && live.index <= this.#minIndex
+      // What a token may see can change while it waits: the endpoints look again.
+      if (live === undefined || (waits && ports.endpoints.acl.enabled)) {
         void this.#call(gzip, caller).then((answer) => caller.deliver(answer))
         return undefined
       }
-      if (this.#minIndex === 0 || live.index > this.#minIndex) return this.#answer(this.#prepare(live), gzip, false)
+      if (!waits) return this.#answer(this.#prepare(live), gzip, false)
       this.#parked.wait(live, this.#waitMs(), caller, new ParkedCaller(this, live, gzip, caller))
       return undefined
     } catch (thrown) {
@@ -171,6 +176,9 @@ class Plan<A, R> implements ReadPlan {
     const { ports, operation, args, present, pretty } = this.#options
     try {
       const reply = await ports.endpoints.call(operation, args, { signal: caller.signal })
+      // Woken with others: the same bytes for all who may see the same.
+      const shared = ports.endpoints.acl.enabled ? ports.endpoints.live(operation, args) : undefined
+      if (shared?.index === reply.Index) return this.#answer(this.#prepare(shared), gzip, false)
       const presented = present(reply)
       const body = presented.kind === 'json' ? jsonBytes(presented.value(), pretty) : undefined
       const answer = this.#compose(presented, reply, body)
@@ -241,7 +249,9 @@ class Plan<A, R> implements ReadPlan {
   }
 
   #error(thrown: unknown): Answer {
-    return errorAnswer(thrown, this.#options.metaOnError ? ERROR_META : [])
+    // What is not there says nothing of the answer, as recorded.
+    const missing = thrown instanceof HanseError && thrown.status === 404
+    return errorAnswer(thrown, this.#options.metaOnError && !missing ? ERROR_META : [])
   }
 }
 
@@ -283,6 +293,7 @@ function factHeaders(reply: QueryMeta): HeaderList {
     String(Math.round(reply.LastContact / NS_PER_MS)),
     'X-Consul-Query-Backend',
     'blocking-query',
+    ...(reply.ResultsFilteredByACLs ? FILTERED_HEADER : []),
   ]
 }
 

@@ -1,6 +1,7 @@
 /**
  * One request as handlers see it: decoded path parts, parameters, body, the end of its caller.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import { HanseError } from '#base'
 import { goJsonError, type Kind, parseGoJson } from '#codec'
 import { apiError } from '../errors.ts'
@@ -14,6 +15,8 @@ export interface ApiRequest {
   readonly datacenter: string
   readonly pretty: boolean
   readonly remoteAddress: string
+  /** Who asks: of the request, else the agent's own for those who bring none. */
+  readonly token: string
   header(name: string): string | undefined
   /** Reads the body. @throws HanseError BODY_TOO_LARGE, or what `tooLarge` makes */
   body(limitBytes: number, tooLarge?: (size: number) => HanseError): Promise<Buffer>
@@ -27,6 +30,13 @@ export const MAX_JSON_BODY_BYTES = 2 * 1024 * 1024
 /** `?dc=`, or `?datacenter=`, which wins. */
 export function datacenterOf(query: URLSearchParams): string {
   return query.get('datacenter') || query.get('dc') || ''
+}
+
+/** What the request brings: `?token=`, `X-Consul-Token`, or a bearer token; empty without any. */
+export function tokenOf(query: URLSearchParams, headers: IncomingHttpHeaders): string {
+  const named = query.get('token') || headers['x-consul-token']
+  if (typeof named === 'string' && named !== '') return named
+  return /^bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? ''
 }
 
 /** A flag is set by being there, whatever its value. */

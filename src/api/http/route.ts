@@ -22,7 +22,8 @@ export interface CallHandler {
 /** An answer that goes on until the caller leaves. */
 export interface StreamHandler {
   readonly kind: 'stream'
-  run(request: ApiRequest, response: ServerResponse): void
+  /** A promise that rejects answers with the error. */
+  run(request: ApiRequest, response: ServerResponse): void | Promise<void>
 }
 
 export type Handler = ReadHandler | CallHandler | StreamHandler
@@ -33,6 +34,8 @@ export interface PlanRequest {
   readonly query: URLSearchParams
   readonly datacenter: string
   readonly pretty: boolean
+  /** Who asks. A plan with a token is not kept. */
+  readonly token: string
 }
 
 export interface Route {

@@ -11,14 +11,22 @@ import type { SecureContextOptions } from 'node:tls'
 import { type Clock, codeOf, formatHostPort, HanseError, type Logger, type Metrics, messageOf } from '#base'
 import { apiError } from '../errors.ts'
 import { isWriter, networksOf } from './allowed-networks.ts'
-import { type Answer, API_HEADERS, errorAnswer, type HeaderList, NO_BODY, TEXT_TYPE } from './answer.ts'
+import {
+  type Answer,
+  API_HEADERS,
+  DEFAULT_POLICY_HEADER,
+  errorAnswer,
+  type HeaderList,
+  NO_BODY,
+  TEXT_TYPE,
+} from './answer.ts'
 import { ConnectionLimit, DEFAULT_MAX_CONNECTIONS_PER_CLIENT } from './connections.ts'
 import { headerFlags, Incoming, RequestCaller, refuseEnterprise } from './incoming.ts'
 import { readPath } from './path.ts'
 import { PlanCache, type Planned } from './plan-cache.ts'
-import { datacenterOf, isSet } from './request.ts'
+import { datacenterOf, isSet, tokenOf } from './request.ts'
 import { RequestTimes } from './request-times.ts'
-import { allowOf, type Route, type RouteMatch, RouteTable } from './route.ts'
+import { allowOf, type Route, type RouteMatch, RouteTable, type StreamHandler } from './route.ts'
 
 const KEEP_ALIVE_TIMEOUT_MS = 120_000
 const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
@@ -37,6 +45,14 @@ export interface HttpServerOptions {
   readonly blockEndpoints?: readonly string[]
   /** `http_config.allow_write_http_from`: networks ("127.0.0.0/8"); empty: from everywhere. */
   readonly allowWriteHttpFrom?: readonly string[]
+  /** Access control; without it nobody is asked for a token. */
+  readonly acl?: HttpAcl
+}
+
+export interface HttpAcl {
+  readonly defaultPolicy: 'allow' | 'deny'
+  /** Of requests that bring no token. */
+  readonly defaultToken: () => string
 }
 
 export interface ListenAddress {
@@ -113,7 +129,9 @@ export class HttpServer {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange: Exchange = { request, response, times: undefined, startedMs: this.#options.clock.nowMs() }
-    const planned = request.method === 'GET' ? this.#plans.get(request.url ?? '') : undefined
+    // Plans are kept by URL, and with access control what a URL answers depends on who asks.
+    const keeps = request.method === 'GET' && this.#options.acl === undefined
+    const planned = keeps ? this.#plans.get(request.url ?? '') : undefined
     if (planned !== undefined) {
       const flags = headerFlags(request)
       if (!flags.enterprise) {
@@ -160,16 +178,25 @@ export class HttpServer {
     const handler = route.methods[request.method ?? '']
     if (handler === undefined) return
     const pretty = isSet(query, 'pretty')
+    const { acl } = this.#options
+    const token = acl === undefined ? '' : tokenOf(query, request.headers) || acl.defaultToken()
     if (handler.kind === 'read') {
-      const plan = handler.plan({ rest, query, datacenter: datacenterOf(query), pretty })
+      const plan = handler.plan({ rest, query, datacenter: datacenterOf(query), pretty, token })
       const planned = { plan, times: exchange.times ?? this.#timesOf(route, request.method) }
-      this.#plans.keep(request.url ?? '', planned)
+      if (acl === undefined) this.#plans.keep(request.url ?? '', planned)
       this.#serve(planned, headerFlags(request).gzip, exchange)
       return
     }
-    const incoming = new Incoming(request, response, rest, query, pretty)
-    if (handler.kind === 'stream') handler.run(incoming, response)
+    const incoming = new Incoming(request, response, rest, query, pretty, token)
+    if (handler.kind === 'stream') this.#stream(handler, incoming, exchange)
     else this.#finishLater((async () => handler.run(incoming))(), exchange)
+  }
+
+  /** A stream begins when it is known that the caller may have it. */
+  #stream(handler: StreamHandler, incoming: Incoming, exchange: Exchange): void {
+    const { response, request } = exchange
+    const begun = handler.run(incoming, response)
+    if (begun instanceof Promise) begun.catch((thrown) => this.#finish(this.#failure(thrown, request), exchange))
   }
 
   /** Methods and restrictions. */
@@ -221,8 +248,15 @@ export class HttpServer {
     return times
   }
 
+  #wire({ headers, body }: Answer): string[] {
+    const wire = [...headers, ...this.#extraHeaders, 'Content-Length', String(body.length)]
+    const policy = wire.indexOf(DEFAULT_POLICY_HEADER)
+    if (policy !== -1 && this.#options.acl !== undefined) wire[policy + 1] = this.#options.acl.defaultPolicy
+    return wire
+  }
+
   #write(answer: Answer, response: ServerResponse): void {
-    answer.wire ??= [...answer.headers, ...this.#extraHeaders, 'Content-Length', String(answer.body.length)]
+    answer.wire ??= this.#wire(answer)
     try {
       response.writeHead(answer.status, answer.wire)
     } catch (thrown) {

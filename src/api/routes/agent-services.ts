@@ -21,26 +21,59 @@ import { jsonBytes } from '../http/json-bytes.ts'
 import { type ApiRequest, decodeBody, isSet, MAX_JSON_BODY_BYTES, parseBool } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
 import { agentCheckFields, agentServiceFields, agentServiceJson, healthCheckJson } from './agent-json.ts'
+import { agentNeeds, guarded, leftOut, type Need, needServiceWrite, rightsOf } from './agent-rights.ts'
 import { waitForHash } from './agent-service-wait.ts'
 import type { RoutePorts } from './read-route.ts'
 
 export function agentServiceRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
+  const needs = agentNeeds(agent)
+  const guard = (need: Need, handler: Handler) => guarded(ports, need, handler)
   return [
-    { pattern: '/v1/agent/services', methods: { GET: servicesHandler(agent) } },
-    { pattern: '/v1/agent/service/', methods: { GET: call((request) => waitForHash(ports, agent, request)) } },
-    { pattern: '/v1/agent/service/register', methods: { PUT: registerServiceHandler(agent) } },
-    { pattern: '/v1/agent/service/deregister/', methods: { PUT: put((id) => agent.deregisterService(id)) } },
-    { pattern: '/v1/agent/service/maintenance/', methods: { PUT: serviceMaintenanceHandler(agent) } },
-    { pattern: '/v1/agent/maintenance', methods: { PUT: nodeMaintenanceHandler(agent) } },
-    { pattern: '/v1/agent/checks', methods: { GET: checksHandler(agent) } },
-    { pattern: '/v1/agent/check/register', methods: { PUT: registerCheckHandler(agent) } },
-    { pattern: '/v1/agent/check/deregister/', methods: { PUT: put((id) => agent.deregisterCheck(id)) } },
-    { pattern: '/v1/agent/check/pass/', methods: { PUT: ttlHandler(agent, 'passing') } },
-    { pattern: '/v1/agent/check/warn/', methods: { PUT: ttlHandler(agent, 'warning') } },
-    { pattern: '/v1/agent/check/fail/', methods: { PUT: ttlHandler(agent, 'critical') } },
-    { pattern: '/v1/agent/check/update/', methods: { PUT: updateHandler(agent) } },
-    { pattern: '/v1/agent/health/service/id/', methods: { GET: healthByIdHandler(agent) } },
-    { pattern: '/v1/agent/health/service/name/', methods: { GET: healthByNameHandler(agent) } },
+    { pattern: '/v1/agent/services', methods: { GET: servicesHandler(ports, agent) } },
+    {
+      pattern: '/v1/agent/service/',
+      methods: {
+        GET: guard(
+          needs.serviceRead,
+          call((request) => waitForHash(ports, agent, request)),
+        ),
+      },
+    },
+    { pattern: '/v1/agent/service/register', methods: { PUT: registerServiceHandler(ports, agent) } },
+    {
+      pattern: '/v1/agent/service/deregister/',
+      methods: {
+        PUT: guard(
+          needs.serviceWrite,
+          put((id) => agent.deregisterService(id)),
+        ),
+      },
+    },
+    {
+      pattern: '/v1/agent/service/maintenance/',
+      methods: { PUT: guard(needs.serviceWrite, serviceMaintenanceHandler(agent)) },
+    },
+    { pattern: '/v1/agent/maintenance', methods: { PUT: guard(needs.nodeWrite, nodeMaintenanceHandler(agent)) } },
+    { pattern: '/v1/agent/checks', methods: { GET: checksHandler(ports, agent) } },
+    { pattern: '/v1/agent/check/register', methods: { PUT: registerCheckHandler(ports, agent) } },
+    {
+      pattern: '/v1/agent/check/deregister/',
+      methods: {
+        PUT: guard(
+          needs.checkWrite,
+          put((id) => agent.deregisterCheck(id)),
+        ),
+      },
+    },
+    { pattern: '/v1/agent/check/pass/', methods: { PUT: guard(needs.checkWrite, ttlHandler(agent, 'passing')) } },
+    { pattern: '/v1/agent/check/warn/', methods: { PUT: guard(needs.checkWrite, ttlHandler(agent, 'warning')) } },
+    { pattern: '/v1/agent/check/fail/', methods: { PUT: guard(needs.checkWrite, ttlHandler(agent, 'critical')) } },
+    { pattern: '/v1/agent/check/update/', methods: { PUT: guard(needs.checkWrite, updateHandler(agent)) } },
+    { pattern: '/v1/agent/health/service/id/', methods: { GET: guard(needs.serviceRead, healthByIdHandler(agent)) } },
+    {
+      pattern: '/v1/agent/health/service/name/',
+      methods: { GET: guard(needs.serviceReadByName, healthByNameHandler(agent)) },
+    },
   ]
 }
 
@@ -64,19 +97,29 @@ function byId<T>(
   return kept.sort(([left], [right]) => (left < right ? -1 : 1))
 }
 
-function servicesHandler(agent: AgentPort): Handler {
-  return call((request) => {
-    const records = agent.services().map((service) => ({ ...service, Datacenter: agent.datacenter }))
+function servicesHandler(ports: RoutePorts, agent: AgentPort): Handler {
+  return call(async (request) => {
+    const rights = await rightsOf(ports, request)
+    const all = agent.services()
+    const seen = all.filter(({ Service }) => rights.allows.serviceRead(Service))
+    const records = seen.map((service) => ({ ...service, Datacenter: agent.datacenter }))
     const found = byId(request, records, ({ ID }) => ID, agentServiceFields)
     const shown = found.map(([id, service]) => [id, agentServiceJson(service, agent.datacenter)])
-    return jsonAnswer(Object.fromEntries(shown), request.pretty)
+    return jsonAnswer(Object.fromEntries(shown), request.pretty, leftOut(rights, all.length, seen.length))
   })
 }
 
-function checksHandler(agent: AgentPort): Handler {
-  return call((request) => {
-    const found = byId(request, agent.checks(), ({ CheckID }) => CheckID, agentCheckFields)
-    return jsonAnswer(Object.fromEntries(found.map(([id, check]) => [id, HealthCheck.toJson(check)])), request.pretty)
+function checksHandler(ports: RoutePorts, agent: AgentPort): Handler {
+  return call(async (request) => {
+    const rights = await rightsOf(ports, request)
+    const { allows } = rights
+    const all = agent.checks()
+    const seen = all.filter(({ ServiceName }) =>
+      ServiceName === '' ? allows.nodeRead(agent.nodeName) : allows.serviceRead(ServiceName),
+    )
+    const found = byId(request, seen, ({ CheckID }) => CheckID, agentCheckFields)
+    const shown = Object.fromEntries(found.map(([id, check]) => [id, HealthCheck.toJson(check)]))
+    return jsonAnswer(shown, request.pretty, leftOut(rights, all.length, seen.length))
   })
 }
 
@@ -84,21 +127,29 @@ function checksHandler(agent: AgentPort): Handler {
 const SERVICE_BODY = { type: 'structs.ServiceDefinition', path: '.Alias' }
 const CHECK_BODY = { type: 'structs.CheckDefinition', path: '.Alias' }
 
-function registerServiceHandler(agent: AgentPort): Handler {
+function registerServiceHandler(ports: RoutePorts, agent: AgentPort): Handler {
   return put(async (_, request) => {
     const body = await request.body(MAX_JSON_BODY_BYTES)
     const definition = decodeBody(AgentServiceDefinition, body, SERVICE_BODY, snakeToDefinition)
     checkServiceDefinition(definition, { scripts: agent.remoteScriptChecks })
+    const rights = await rightsOf(ports, request)
+    needServiceWrite(rights, definition.Name)
+    const before = agent.service(definition.ID || definition.Name)
+    if (before !== undefined && before.Service !== definition.Name) needServiceWrite(rights, before.Service)
     const replaceExistingChecks = isSet(request.query, 'replace-existing-checks')
     await agent.registerService(definition, { replaceExistingChecks })
   })
 }
 
-function registerCheckHandler(agent: AgentPort): Handler {
+function registerCheckHandler(ports: RoutePorts, agent: AgentPort): Handler {
   return put(async (_, request) => {
     const body = await request.body(MAX_JSON_BODY_BYTES)
     const definition = decodeBody(AgentCheckDefinition, body, CHECK_BODY, snakeToDefinition)
     checkCheckDefinition(definition, { scripts: agent.remoteScriptChecks })
+    const rights = await rightsOf(ports, request)
+    const service = definition.ServiceID === '' ? undefined : agent.service(definition.ServiceID)
+    if (service !== undefined) needServiceWrite(rights, service.Service)
+    else if (definition.ServiceID === '') agentNeeds(agent).nodeWrite(rights, request)
     await agent.registerCheck(definition)
   })
 }

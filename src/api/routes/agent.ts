@@ -4,12 +4,13 @@
 import type { ServerResponse } from 'node:http'
 import { parseLogLevel } from '#base'
 import { compileFilter } from '#codec'
-import type { AgentPort } from '../agent-port.ts'
+import type { AgentMember, AgentPort } from '../agent-port.ts'
 import { apiError } from '../errors.ts'
 import { type Answer, API_HEADERS, EMPTY_ANSWER, errorAnswer, jsonAnswer, NO_BODY } from '../http/answer.ts'
 import { type ApiRequest, isSet } from '../http/request.ts'
 import { call, type Handler, type Route, type StreamHandler } from '../http/route.ts'
 import { memberFields } from './agent-json.ts'
+import { agentNeeds, guarded, leftOut, type Need, rightsOf } from './agent-rights.ts'
 import { agentServiceRoutes } from './agent-services.ts'
 import { metricsJson, prometheusText } from './metrics.ts'
 import type { RoutePorts } from './read-route.ts'
@@ -21,25 +22,91 @@ const METRICS_INTERVAL_MS = 10_000
 export function agentRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
   const startedMs = ports.clock.nowMs()
   const snapshot = () => metricsJson(agent.metrics, ports.clock.wallMs(), ports.clock.nowMs() - startedMs)
+  const needs = agentNeeds(agent)
+  const guard = (need: Need, handler: Handler) => guarded(ports, need, handler)
   const self: Route[] = [
-    { pattern: '/v1/agent/self', methods: { GET: get(() => agent.self()) }, refuses: 'nothing' },
-    { pattern: '/v1/agent/version', methods: { GET: get(() => agent.version()) }, refuses: 'nothing' },
-    { pattern: '/v1/agent/host', methods: { GET: get(() => agent.host()) }, refuses: 'nothing' },
-    { pattern: '/v1/agent/metrics', methods: { GET: metricsHandler(agent, snapshot) }, refuses: 'nothing' },
     {
-      pattern: '/v1/agent/metrics/stream',
-      methods: { GET: metricsStreamHandler(ports, snapshot) },
+      pattern: '/v1/agent/self',
+      methods: {
+        GET: guard(
+          needs.agentRead,
+          get(() => agent.self()),
+        ),
+      },
       refuses: 'nothing',
     },
-    { pattern: '/v1/agent/monitor', methods: { GET: monitorHandler(agent) }, refuses: 'nothing' },
-    { pattern: '/v1/agent/members', methods: { GET: membersHandler(agent) }, refuses: 'partition' },
+    {
+      pattern: '/v1/agent/version',
+      methods: {
+        GET: guard(
+          needs.agentRead,
+          get(() => agent.version()),
+        ),
+      },
+      refuses: 'nothing',
+    },
+    {
+      pattern: '/v1/agent/host',
+      methods: {
+        GET: guard(
+          needs.operatorRead,
+          get(() => agent.host()),
+        ),
+      },
+      refuses: 'nothing',
+    },
+    {
+      pattern: '/v1/agent/metrics',
+      methods: { GET: guard(needs.agentRead, metricsHandler(agent, snapshot)) },
+      refuses: 'nothing',
+    },
+    {
+      pattern: '/v1/agent/metrics/stream',
+      methods: { GET: guard(needs.agentRead, metricsStreamHandler(ports, snapshot)) },
+      refuses: 'nothing',
+    },
+    {
+      pattern: '/v1/agent/monitor',
+      methods: { GET: guard(needs.agentRead, monitorHandler(agent)) },
+      refuses: 'nothing',
+    },
+    { pattern: '/v1/agent/members', methods: { GET: membersHandler(ports, agent) }, refuses: 'partition' },
     {
       pattern: '/v1/agent/join/',
-      methods: { PUT: put((request) => agent.join(request.rest, { wan: isWan(request) })) },
+      methods: {
+        PUT: guard(
+          needs.agentWrite,
+          put((request) => agent.join(request.rest, { wan: isWan(request) })),
+        ),
+      },
     },
-    { pattern: '/v1/agent/leave', methods: { PUT: put(() => agent.leave()) } },
-    { pattern: '/v1/agent/force-leave/', methods: { PUT: put((request) => forceLeave(agent, request)) } },
-    { pattern: '/v1/agent/reload', methods: { PUT: put(() => agent.reload()) } },
+    {
+      pattern: '/v1/agent/leave',
+      methods: {
+        PUT: guard(
+          needs.agentWrite,
+          put(() => agent.leave()),
+        ),
+      },
+    },
+    {
+      pattern: '/v1/agent/force-leave/',
+      methods: {
+        PUT: guard(
+          needs.operatorWrite,
+          put((request) => forceLeave(agent, request)),
+        ),
+      },
+    },
+    {
+      pattern: '/v1/agent/reload',
+      methods: {
+        PUT: guard(
+          needs.agentWrite,
+          put(() => agent.reload()),
+        ),
+      },
+    },
   ]
   return [...self, ...agentServiceRoutes(ports, agent)]
 }
@@ -65,12 +132,17 @@ function forceLeave(agent: AgentPort, request: ApiRequest): Promise<void> {
 
 const ALL_SEGMENTS = '_all'
 
-function membersHandler(agent: AgentPort): Handler {
-  return call((request) => {
+function membersHandler(ports: RoutePorts, agent: AgentPort): Handler {
+  return call(async (request) => {
     const segment = request.query.get('segment') ?? ''
     if (segment !== '' && segment !== ALL_SEGMENTS) throw apiError('SEGMENTS_UNSUPPORTED', {})
     const wanted = compileFilter(request.query.get('filter') ?? '', memberFields)
-    return jsonAnswer(agent.members({ wan: isWan(request) }).filter(wanted), request.pretty)
+    const rights = await rightsOf(ports, request)
+    const all = agent.members({ wan: isWan(request) })
+    // In the WAN pool a member's name ends in its datacenter.
+    const nodeOf = (member: AgentMember) => (isWan(request) ? member.Name.replace(/\.[^.]*$/, '') : member.Name)
+    const seen = all.filter((member) => rights.allows.nodeRead(nodeOf(member)))
+    return jsonAnswer(seen.filter(wanted), request.pretty, leftOut(rights, all.length, seen.length))
   })
 }
 

@@ -68,7 +68,7 @@ function registerHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
     const body = decodeBody(RegisterRequest, await request.body(MAX_JSON_BODY_BYTES), BODY)
     const args = { ...body, Datacenter: body.Datacenter || request.datacenter }
-    await ports.endpoints.call(catalog.register, args, { signal: request.signal })
+    await ports.endpoints.call(catalog.register, args, request)
     return jsonAnswer(true, request.pretty)
   })
 }
@@ -78,7 +78,7 @@ function deregisterHandler(ports: RoutePorts): Handler {
     const names = { type: 'structs.DeregisterRequest', path: 'DeregisterRequest' }
     const body = decodeBody(DeregisterRequest, await request.body(MAX_JSON_BODY_BYTES), names)
     const args = { ...body, Datacenter: body.Datacenter || request.datacenter }
-    await ports.endpoints.call(catalog.deregister, args, { signal: request.signal })
+    await ports.endpoints.call(catalog.deregister, args, request)
     return jsonAnswer(true, request.pretty)
   })
 }
@@ -86,7 +86,7 @@ function deregisterHandler(ports: RoutePorts): Handler {
 function datacentersHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
     const args = DatacentersRequest.of()
-    const names = await ports.endpoints.call(catalog.listDatacenters, args, { signal: request.signal })
+    const names = await ports.endpoints.call(catalog.listDatacenters, args, request)
     return jsonAnswer(names ?? [], request.pretty)
   })
 }

@@ -1,8 +1,17 @@
 /**
  * /v1/connect/ca and /v1/agent/connect/ca: roots, the authority's configuration, leaf certificates of this agent.
  */
-import { CAConfiguration, CARequest, CARoot, DCSpecificRequest, IndexedCARoots, IssuedCert } from '#codec'
-import { connectCa } from '#endpoints'
+import {
+  CAConfiguration,
+  CARequest,
+  CARoot,
+  CheckServiceNode,
+  DCSpecificRequest,
+  IndexedCARoots,
+  IssuedCert,
+  ServiceDumpRequest,
+} from '#codec'
+import { connectCa, internal } from '#endpoints'
 import type { AgentPort } from '../agent-port.ts'
 import { bareAnswer, EMPTY_ANSWER, jsonAnswer } from '../http/answer.ts'
 import { readOptions } from '../http/read-options.ts'
@@ -20,7 +29,20 @@ export function connectCaRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
     { pattern: '/v1/agent/connect/ca/roots', methods: { GET: rootsHandler(ports) } },
     { pattern: '/v1/agent/connect/ca/leaf/', methods: { GET: leafHandler(agent) } },
     { pattern: '/v1/connect/ca/configuration', methods: configuration },
+    { pattern: '/v1/internal/proxy-snapshot/', methods: { GET: snapshotHandler(agent) } },
+    { pattern: '/v1/internal/service-dump', methods: { GET: dumpHandler(ports) } },
   ]
+}
+
+/** Instances of one kind (`?kind=connect-proxy`), as a mesh gateway needs them for its routes. */
+function dumpHandler(ports: RoutePorts): Handler {
+  return readRoute(ports, {
+    operation: internal.serviceDump,
+    format: ({ query }) => `service dump ${query.get('kind') ?? ''}`,
+    args: ({ query }, target) =>
+      ServiceDumpRequest.of({ ...target, ServiceKind: query.get('kind') ?? '', UseServiceKind: true, NodesOnly: true }),
+    present: (reply) => asJson(() => (reply.Nodes ?? []).map(CheckServiceNode.toJson)),
+  })
 }
 
 /** `?pem`: the certificates alone, one after the other. */
@@ -37,7 +59,7 @@ function rootsHandler(ports: RoutePorts): Handler {
 function configurationHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
     const args = DCSpecificRequest.of({ Datacenter: request.datacenter })
-    const configuration = await ports.endpoints.call(connectCa.configurationGet, args, { signal: request.signal })
+    const configuration = await ports.endpoints.call(connectCa.configurationGet, args, request)
     return jsonAnswer(CAConfiguration.toJson(configuration), request.pretty)
   })
 }
@@ -47,8 +69,21 @@ function configureHandler(ports: RoutePorts): Handler {
     const names = { type: 'structs.CAConfiguration', path: 'CAConfiguration' }
     const Config = decodeBody(CAConfiguration, await request.body(MAX_JSON_BODY_BYTES), names)
     const args = CARequest.of({ Datacenter: request.datacenter, Config })
-    await ports.endpoints.call(connectCa.configurationSet, args, { signal: request.signal })
+    await ports.endpoints.call(connectCa.configurationSet, args, request)
     return EMPTY_ANSWER
+  })
+}
+
+/** What a sidecar of this agent is to do; blocks on the hash of what it has. */
+function snapshotHandler(agent: AgentPort): Handler {
+  return call(async (request) => {
+    const { MaxQueryTime } = readOptions(request.query)
+    const { snapshot, hash } = await agent.proxySnapshot(request.rest, {
+      hash: request.query.get('hash') ?? '',
+      waitMs: Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS),
+      signal: request.signal,
+    })
+    return jsonAnswer(snapshot, request.pretty, ['X-Consul-Contenthash', hash])
   })
 }
 

@@ -29,7 +29,7 @@ export function coordinateRoutes(ports: RoutePorts): Route[] {
 
 function datacentersHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
-    const maps = await ports.endpoints.call(coordinate.listDatacenters, {}, { signal: request.signal })
+    const maps = await ports.endpoints.call(coordinate.listDatacenters, {}, request)
     return jsonAnswer((maps ?? []).map(DatacenterMap.toJson), request.pretty)
   })
 }
@@ -67,7 +67,7 @@ function updateHandler(ports: RoutePorts): Handler {
     const names = { type: 'structs.CoordinateUpdateRequest', path: 'CoordinateUpdateRequest' }
     const body = decodeBody(CoordinateUpdateRequest, await request.body(MAX_JSON_BODY_BYTES), names)
     const args = { ...body, Datacenter: body.Datacenter || request.datacenter }
-    await ports.endpoints.call(coordinate.update, args, { signal: request.signal })
+    await ports.endpoints.call(coordinate.update, args, request)
     return EMPTY_ANSWER
   })
 }

@@ -7,6 +7,7 @@ import type { AgentPort } from '../agent-port.ts'
 import { jsonAnswer } from '../http/answer.ts'
 import { asJson, type Presented } from '../http/read-plan.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
+import { agentNeeds, guarded } from './agent-rights.ts'
 import { nameOf, type RoutePorts, readRoute } from './read-route.ts'
 
 const UNKNOWN_DATACENTER: Presented = { kind: 'bare', status: 404, meta: false }
@@ -27,7 +28,13 @@ export function federationRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
     { pattern: '/v1/internal/federation-state/', methods, refuses: 'nothing' },
     {
       pattern: '/v1/internal/federation-status',
-      methods: { GET: call(async (request) => jsonAnswer(await agent.federationStatus(), request.pretty)) },
+      methods: {
+        GET: guarded(
+          ports,
+          agentNeeds(agent).operatorRead,
+          call(async (request) => jsonAnswer(await agent.federationStatus(), request.pretty)),
+        ),
+      },
       refuses: 'nothing',
     },
   ]
@@ -36,7 +43,7 @@ export function federationRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
 function leaderHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
     const args = DCSpecificRequest.of({ Datacenter: request.datacenter })
-    const leader = await ports.endpoints.call(status.leader, args, { signal: request.signal })
+    const leader = await ports.endpoints.call(status.leader, args, request)
     return jsonAnswer(leader, request.pretty)
   })
 }
@@ -44,7 +51,7 @@ function leaderHandler(ports: RoutePorts): Handler {
 function peersHandler(ports: RoutePorts): Handler {
   return call(async (request) => {
     const args = DCSpecificRequest.of({ Datacenter: request.datacenter })
-    const peers = await ports.endpoints.call(status.peers, args, { signal: request.signal })
+    const peers = await ports.endpoints.call(status.peers, args, request)
     return jsonAnswer(peers ?? [], request.pretty)
   })
 }

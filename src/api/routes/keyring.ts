@@ -55,7 +55,7 @@ async function ask(ports: RoutePorts, request: ApiRequest, Operation: string, Ke
     RelayFactor: relayFactor(request),
     LocalOnly: localOnly(request),
   })
-  const reply = await ports.endpoints.call(internal.keyringOperation, args, { signal: request.signal })
+  const reply = await ports.endpoints.call(internal.keyringOperation, args, request)
   return reply.Responses ?? []
 }
 

@@ -143,6 +143,6 @@ const UNCONDITIONAL: ReadonlySet<string> = new Set(['set', 'delete', 'delete-tre
 
 async function apply(ports: RoutePorts, request: ApiRequest, Op: string, DirEnt: DirEntry) {
   const args = KVSRequest.of({ Datacenter: request.datacenter, Op, DirEnt })
-  const met = await ports.endpoints.call(kvs.apply, args, { signal: request.signal })
+  const met = await ports.endpoints.call(kvs.apply, args, request)
   return jsonAnswer(UNCONDITIONAL.has(Op) || met, request.pretty)
 }

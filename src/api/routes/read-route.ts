@@ -15,7 +15,7 @@ export interface RoutePorts extends PlanPorts {
 }
 
 /** Where and how: what every read's arguments have. */
-export type ReadTarget = ReadOptions & { readonly Datacenter: string }
+export type ReadTarget = ReadOptions & { readonly Datacenter: string; readonly Token: string }
 
 export interface ReadRouteOptions<A, R> extends ReadTraits {
   readonly operation: ReadOperation<A & QueryOptions & { readonly Datacenter: string }, R & QueryMeta>
@@ -30,7 +30,11 @@ export function readRoute<A, R>(ports: RoutePorts, options: ReadRouteOptions<A, 
   return {
     kind: 'read',
     plan: (request) => {
-      const target = { ...readOptions(request.query), Datacenter: request.datacenter || ports.endpoints.datacenter }
+      const target = {
+        ...readOptions(request.query),
+        Datacenter: request.datacenter || ports.endpoints.datacenter,
+        Token: request.token,
+      }
       return readPlan<A, R>({
         ...options,
         ports,
