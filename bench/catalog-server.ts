@@ -142,6 +142,7 @@ function noAgent(): AgentPort {
     nodeMaintenance: refuse,
     serviceMaintenance: refuse,
     leaf: refuse,
+    proxySnapshot: refuse,
     monitor: absent,
     federationStatus: absent,
   }

@@ -38,6 +38,11 @@ export const agentError = errorTable({
     message: (_: Record<never, never>) => 'Connect must be enabled in order to use this endpoint',
     hint: () => 'set connect { enabled = true }',
   },
+  UNKNOWN_PROXY: {
+    status: 404,
+    message: ({ id }: { id: string }) => `Configure proxy "${id}": this agent has no such service`,
+    hint: () => 'register it: Connect.SidecarService of a service, or a service of Kind connect-proxy',
+  },
   NO_WAN_POOL: {
     status: 500,
     message: (_: Record<never, never>) => 'This server has no WAN pool: ports.serf_wan is off',

@@ -18,6 +18,7 @@ import { dnsSettings, type OpenPorts, openPorts } from './listeners.ts'
 import { LocalAgent } from './local-agent.ts'
 import { MemberReconcile } from './member-reconcile.ts'
 import { makeDataDirectory, nodeIdOf } from './node-id.ts'
+import { ProxySnapshots } from './proxy-snapshots.ts'
 import { ServerAgent } from './server-agent.ts'
 import { type ServerCore, startServerCore } from './server-core.ts'
 import { loadIdentity } from './tls-files.ts'
@@ -158,6 +159,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       ? new Leafs(config.datacenter, { ...core, clock, random, log: log.named('leaf') })
       : undefined
     leafs?.start()
+    const here = { datacenter: config.datacenter, nodeName: config.nodeName, defaultAllow: !config.acl.enabled }
+    const proxies = leafs && new ProxySnapshots(here, { ...core, leafs, clock, log: log.named('proxies') })
     stops.push(() => leafs?.stop())
     stops.push(publishCoordinate(core, config.nodeName, clock, log))
 
@@ -187,6 +190,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
         core,
         local,
         leafs,
+        proxies,
         logSink,
         metrics,
         clock,

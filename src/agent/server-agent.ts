@@ -10,6 +10,7 @@ import { agentMember, agentSelf, agentVersion, hostFacts } from './agent-facts.t
 import type { RuntimeConfig } from './config-runtime.ts'
 import type { Leafs } from './leafs.ts'
 import type { LocalAgent } from './local-agent.ts'
+import type { ProxySnapshots } from './proxy-snapshots.ts'
 import type { ServerCore } from './server-core.ts'
 
 const STATS_INTERVAL_MS = 2_000
@@ -20,6 +21,7 @@ export interface ServerAgentModules {
   readonly local: LocalAgent
   /** Absent where connect is disabled. */
   readonly leafs: Leafs | undefined
+  readonly proxies: ProxySnapshots | undefined
   readonly logSink: LogSink
   readonly metrics: Metrics
   readonly clock: Clock
@@ -182,6 +184,15 @@ export class ServerAgent implements AgentPort {
     const { leafs } = this.#modules
     if (!leafs) return Promise.reject(agentError('CONNECT_OFF', {}))
     return leafs.get(service, options)
+  }
+
+  proxySnapshot(
+    id: string,
+    options: Parameters<AgentPort['proxySnapshot']>[1],
+  ): ReturnType<AgentPort['proxySnapshot']> {
+    const { proxies } = this.#modules
+    if (!proxies) return Promise.reject(agentError('CONNECT_OFF', {}))
+    return proxies.get(id, options)
   }
 
   monitor(listener: LogListener): () => void {

@@ -111,6 +111,15 @@ export interface AgentPort {
     options: { readonly minIndex: number; readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<{ readonly certificate: IssuedCert; readonly index: number }>
 
+  /**
+   * All that a sidecar of this agent must know, its key included: at once when it is not what `hash` names, else when it
+   * changes or the wait is over.
+   */
+  proxySnapshot(
+    proxyId: string,
+    options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<{ readonly snapshot: object; readonly hash: string }>
+
   /** Feeds log lines to a listener until the answer is called. */
   monitor(listener: LogListener): () => void
   /** GET /v1/internal/federation-status: FederationStatus of federation/. */

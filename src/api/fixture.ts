@@ -173,6 +173,7 @@ export function emptyAgent(metrics = new Metrics()): AgentPort {
     nodeMaintenance: refuse,
     serviceMaintenance: refuse,
     leaf: () => Promise.reject(new Error('no leafs here')),
+    proxySnapshot: () => Promise.reject(new Error('no proxies here')),
     monitor: () => () => {},
     federationStatus: () => ({ Datacenter: 'dc1' }),
   }

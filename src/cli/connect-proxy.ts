@@ -1,10 +1,20 @@
 /**
- * `hanse connect proxy -gateway=mesh`: the built-in mesh gateway, a process of its own beside the servers.
+ * `hanse connect proxy`: the built-in proxies, a sidecar or the mesh gateway, each a process of its own.
  */
-import { formatHostPort, type LogLevel, LogSink, Metrics, parseHostPort, parseLogLevel, systemClock } from '#base'
-import { GatewayRegistration, gatewayFeed, MeshGateway } from '#proxy'
+import {
+  formatHostPort,
+  type LogLevel,
+  LogSink,
+  Metrics,
+  parseHostPort,
+  parseLogLevel,
+  systemClock,
+  systemRandom,
+} from '#base'
+import type { HttpClient } from '#client'
+import { followSnapshot, GatewayRegistration, gatewayFeed, MeshGateway, Sidecar } from '#proxy'
 import { API_FLAGS, apiClient } from './api-flags.ts'
-import type { Command, Flags } from './command.ts'
+import type { Command, CommandContext, Flags } from './command.ts'
 import { cliError } from './errors.ts'
 
 const DEFAULT_PORT = 8443
@@ -27,15 +37,23 @@ function logLevel(flags: Flags): LogLevel {
 
 export const command: Command = {
   name: 'connect proxy',
-  summary: 'Runs a built-in proxy: the mesh gateway',
-  help: `With -gateway=mesh: passes TLS connections between datacenters on by the server name they ask for. It reads only
+  summary: 'Runs a built-in proxy: a sidecar, or the mesh gateway',
+  help: `With -sidecar-for or -proxy-id: carries the connections of one service, inbound and outbound, over mutual TLS, as
+the agent's catalog, config entries and intentions say.
+
+With -gateway=mesh: passes TLS connections between datacenters on by the server name they ask for. It reads only
 the first message of a connection and never ends TLS; it holds no key. Its routes come from the server at -http-addr.`,
   flags: {
     ...API_FLAGS,
     gateway: { kind: 'string', value: 'kind', help: 'Kind of gateway: mesh' },
+    'sidecar-for': { kind: 'string', value: 'id', help: 'ID of the service whose registered sidecar this is' },
     register: { kind: 'bool', help: 'Register the gateway with the agent, and keep it registered' },
     service: { kind: 'string', value: 'name', help: `Name to register, default ${DEFAULT_SERVICE}` },
-    'proxy-id': { kind: 'string', value: 'id', help: 'ID to register, default the name' },
+    'proxy-id': {
+      kind: 'string',
+      value: 'id',
+      help: 'ID of the registered sidecar; of a gateway: ID to register, default its name',
+    },
     'expose-servers': { kind: 'bool', help: 'Carry the traffic between servers of different datacenters' },
     address: {
       kind: 'string',
@@ -50,41 +68,79 @@ the first message of a connection and never ends TLS; it holds no key. Its route
     'bind-address': { kind: 'string', value: 'host:port', help: 'Where to listen; default the LAN address' },
     'log-level': { kind: 'string', value: 'level', help: 'trace, debug, info, warn or error' },
   },
-  async run({ flags, env, stdout, signal }) {
-    if (flags.string('gateway') !== 'mesh') {
-      throw cliError('ARGUMENTS', { message: 'Run a proxy: -gateway=mesh is the kind that there is' })
-    }
-    const lan = address(flags, 'address', `127.0.0.1:${DEFAULT_PORT}`)
-    const lanText = formatHostPort(lan.host, lan.port)
-    const wan = address(flags, 'wan-address', lanText)
-    const bind = address(flags, 'bind-address', lanText)
-    const sink = new LogSink({ level: logLevel(flags), write: (line) => stdout.write(`${line}\n`) })
-    const log = sink.logger('gateway')
-    const client = apiClient({ flags, env })
-    const gateway = new MeshGateway({
-      host: bind.host,
-      port: bind.port,
-      source: gatewayFeed(client),
-      clock: systemClock,
-      log,
-      metrics: new Metrics(),
-    })
-    await gateway.start()
-    log.info('mesh gateway listening', { address: formatHostPort(bind.host, bind.port), lan: lanText })
-    const service = flags.string('service') ?? DEFAULT_SERVICE
-    const registration = new GatewayRegistration(
-      { service, id: flags.string('proxy-id') ?? service, lan, wan, exposeServers: flags.bool('expose-servers') },
-      { client, clock: systemClock, log },
-    )
-    if (flags.bool('register')) registration.start()
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
-    })
-    log.info('stopping')
-    await registration.stop()
-    await gateway.close()
-    client.close()
-    return 0
+  async run(context) {
+    const { flags } = context
+    if (flags.string('gateway') === 'mesh') return runGateway(context)
+    if (flags.has('sidecar-for') || flags.has('proxy-id')) return runSidecar(context)
+    throw cliError('ARGUMENTS', { message: 'Run a proxy: one of -sidecar-for, -proxy-id and -gateway=mesh is needed' })
   },
+}
+
+function logOf({ flags, stdout }: CommandContext, component: string) {
+  return new LogSink({ level: logLevel(flags), write: (line) => stdout.write(`${line}\n`) }).logger(component)
+}
+
+function interrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** The registered sidecar of a service. @throws NO_SIDECAR */
+async function sidecarOf(client: HttpClient, serviceId: string): Promise<string> {
+  const services = await client.json('GET', '/v1/agent/services')
+  for (const [id, service] of Object.entries(services ?? {})) {
+    const destination: unknown = service?.Proxy?.DestinationServiceID
+    if (service?.Kind === 'connect-proxy' && destination === serviceId) return id
+  }
+  throw cliError('NO_SIDECAR', { service: serviceId })
+}
+
+async function runSidecar(context: CommandContext): Promise<number> {
+  const { flags, signal } = context
+  const log = logOf(context, 'proxy')
+  const client = apiClient(context)
+  const sidecar = new Sidecar({ clock: systemClock, random: systemRandom, log, metrics: new Metrics() })
+  const service = flags.string('sidecar-for')
+  try {
+    const proxyId = flags.string('proxy-id') ?? (await sidecarOf(client, service ?? ''))
+    await followSnapshot(proxyId, (snapshot) => sidecar.apply(snapshot), { client, clock: systemClock, log, signal })
+  } finally {
+    await sidecar.close()
+    client.close()
+  }
+  return 0
+}
+
+async function runGateway(context: CommandContext): Promise<number> {
+  const { flags, signal } = context
+  const lan = address(flags, 'address', `127.0.0.1:${DEFAULT_PORT}`)
+  const lanText = formatHostPort(lan.host, lan.port)
+  const wan = address(flags, 'wan-address', lanText)
+  const bind = address(flags, 'bind-address', lanText)
+  const log = logOf(context, 'gateway')
+  const client = apiClient(context)
+  const gateway = new MeshGateway({
+    host: bind.host,
+    port: bind.port,
+    source: gatewayFeed(client, systemClock),
+    clock: systemClock,
+    log,
+    metrics: new Metrics(),
+  })
+  await gateway.start()
+  log.info('mesh gateway listening', { address: formatHostPort(bind.host, bind.port), lan: lanText })
+  const service = flags.string('service') ?? DEFAULT_SERVICE
+  const registration = new GatewayRegistration(
+    { service, id: flags.string('proxy-id') ?? service, lan, wan, exposeServers: flags.bool('expose-servers') },
+    { client, clock: systemClock, log },
+  )
+  if (flags.bool('register')) registration.start()
+  await interrupted(signal)
+  log.info('stopping')
+  await registration.stop()
+  await gateway.close()
+  client.close()
+  return 0
 }

@@ -51,6 +51,11 @@ export const cliError = errorTable({
     message: ({ path, reason }: { path: string; reason: string }) => `Read CA "${path}": ${reason}`,
     hint: () => 'make a CA with `hanse tls ca create`, or name its files with -ca and -key',
   },
+  NO_SIDECAR: {
+    status: 404,
+    message: ({ service }: { service: string }) => `No sidecar proxy registered for ${service}`,
+    hint: () => 'register the service with "connect": {"sidecar_service": {}}, or name its proxy with -proxy-id',
+  },
   INPUT_TOO_LARGE: {
     status: 400,
     message: ({ source, limitBytes }: { source: string; limitBytes: number }) =>

@@ -24,3 +24,4 @@ export {
   type WildcardRoute,
 } from './routes.ts'
 export { MAX_ATTEMPTS, MAX_CONNECTIONS, Sidecar, type SidecarModules } from './sidecar.ts'
+export { followSnapshot } from './sidecar-feed.ts'

@@ -191,6 +191,14 @@ export class Datacenter {
     return this.gateway
   }
 
+  /** Starts the sidecar of a service that is registered with one. */
+  startSidecar(service: string): Program {
+    const api = `${this.host}:${this.ports.http}`
+    const words = ['connect', 'proxy', '-sidecar-for', service, '-log-level', 'debug', '-http-addr', api]
+    const name = `sidecar of ${service} in ${this.name}`
+    return this.#programs.start(name, [...(this.#options.serverPrefix ?? []), HANSE, ...words])
+  }
+
   async status(): Promise<FederationStatus> {
     return (await this.client.json('GET', '/v1/internal/federation-status')) as FederationStatus
   }
