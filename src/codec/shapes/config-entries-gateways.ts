@@ -1,19 +1,17 @@
 /**
- * Entries for gateways at the mesh's edge, for what is exported, and for keys of tokens.
+ * Entries for gateways at the mesh's edge, for what is exported, and for keys of tokens. The API gateway: its own file.
  *
  * A datacenter of a federation keeps and passes on all of them, whichever it acts on: one kind that a reader does not
  * know spoils the whole list for it.
  */
 import { jsonOnly, pointer, bytes as rawBytes, withJson } from '../schema.ts'
 import { entryTail, PassiveHealthCheck } from './config-entries-defaults.ts'
-import { JwtRequirement } from './config-entries-intentions.ts'
 import {
   constant,
   duration,
   durationNumber,
   list,
   map,
-  moment,
   natural,
   omit,
   record,
@@ -107,132 +105,6 @@ export const SamenessGroup = record('SamenessGroupConfigEntry', {
   ...entryTail,
 })
 export type SamenessGroup = ReturnType<typeof SamenessGroup.of>
-
-const Reference = record('ResourceReference', { Kind: text, Name: text, SectionName: text })
-const Status = record('Status', {
-  Conditions: list(
-    record('Condition', {
-      Type: text,
-      Status: text,
-      Reason: text,
-      Message: text,
-      Resource: omit(pointer(Reference)),
-      LastTransitionTime: omit(pointer(moment)),
-    }),
-  ),
-})
-const ListenerPolicy = record('APIGatewayPolicy', { JWT: omit(pointer(JwtRequirement)) })
-export const ApiGateway = record('APIGatewayConfigEntry', {
-  Kind: constant('api-gateway'),
-  Name: text,
-  Listeners: list(
-    record('APIGatewayListener', {
-      Name: text,
-      Hostname: text,
-      Port: whole,
-      Protocol: text,
-      TLS: record('APIGatewayTLSConfiguration', {
-        Certificates: list(Reference),
-        MinVersion: text,
-        MaxVersion: text,
-        CipherSuites: list(text),
-      }),
-      Override: omit(pointer(ListenerPolicy)),
-      Default: omit(pointer(ListenerPolicy)),
-    }),
-  ),
-  Status,
-  ...entryTail,
-})
-export type ApiGateway = ReturnType<typeof ApiGateway.of>
-export const BoundApiGateway = record('BoundAPIGatewayConfigEntry', {
-  Kind: constant('bound-api-gateway'),
-  Name: text,
-  Services: omit(map(list(Reference))),
-  Listeners: list(
-    record('BoundAPIGatewayListener', { Name: text, Routes: list(Reference), Certificates: list(Reference) }),
-  ),
-  ...entryTail,
-})
-export type BoundApiGateway = ReturnType<typeof BoundApiGateway.of>
-
-const HeaderFilters = list(record('HTTPHeaderFilter', { Add: map(text), Remove: list(text), Set: map(text) }))
-const HttpFilters = record('HTTPFilters', {
-  Headers: HeaderFilters,
-  URLRewrite: omit(pointer(record('URLRewrite', { Path: text }))),
-  RetryFilter: omit(
-    pointer(
-      record('RetryFilter', {
-        NumRetries: natural,
-        RetryOn: list(text),
-        RetryOnStatusCodes: list(natural),
-        RetryOnConnectFailure: truth,
-      }),
-    ),
-  ),
-  TimeoutFilter: omit(
-    pointer(record('TimeoutFilter', { RequestTimeout: durationNumber, IdleTimeout: durationNumber })),
-  ),
-  JWT: omit(pointer(JwtRequirement)),
-})
-const HttpResponseFilters = record('HTTPResponseFilters', { Headers: HeaderFilters })
-export const HttpRoute = record('HTTPRouteConfigEntry', {
-  Kind: constant('http-route'),
-  Name: text,
-  Parents: list(Reference),
-  Rules: list(
-    record('HTTPRouteRule', {
-      Filters: HttpFilters,
-      ResponseFilters: HttpResponseFilters,
-      Matches: list(
-        record('HTTPMatch', {
-          Headers: list(record('HTTPHeaderMatch', { Match: text, Name: text, Value: text })),
-          Method: text,
-          Path: record('HTTPPathMatch', { Match: text, Value: text }),
-          Query: list(record('HTTPQueryMatch', { Match: text, Name: text, Value: text })),
-        }),
-      ),
-      Services: list(
-        record('HTTPService', {
-          Name: text,
-          Weight: whole,
-          Filters: HttpFilters,
-          ResponseFilters: HttpResponseFilters,
-        }),
-      ),
-    }),
-  ),
-  Hostnames: list(text),
-  Status,
-  ...entryTail,
-})
-export type HttpRoute = ReturnType<typeof HttpRoute.of>
-export const TcpRoute = record('TCPRouteConfigEntry', {
-  Kind: constant('tcp-route'),
-  Name: text,
-  Parents: list(Reference),
-  Services: list(record('TCPService', { Name: text })),
-  Status,
-  ...entryTail,
-})
-export type TcpRoute = ReturnType<typeof TcpRoute.of>
-
-export const InlineCertificate = record('InlineCertificateConfigEntry', {
-  Kind: constant('inline-certificate'),
-  Name: text,
-  Certificate: text,
-  PrivateKey: text,
-  ...entryTail,
-})
-export type InlineCertificate = ReturnType<typeof InlineCertificate.of>
-export const FileSystemCertificate = record('FileSystemCertificateConfigEntry', {
-  Kind: constant('file-system-certificate'),
-  Name: text,
-  Certificate: text,
-  PrivateKey: text,
-  ...entryTail,
-})
-export type FileSystemCertificate = ReturnType<typeof FileSystemCertificate.of>
 
 const inlineBytes = withJson(rawBytes, {
   toJson: rawBytes.toJson,

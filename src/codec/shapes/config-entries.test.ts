@@ -170,6 +170,17 @@ test('an entry of each kind is the same after its JSON and after its bytes', () 
   }
 })
 
+test('bound-api-gateway: service names are keys that are maps, and text in JSON', () => {
+  const { entry } = configEntryFromJson('bound-api-gateway', {
+    Name: 'x',
+    Services: { web: [{ Kind: 'k', Name: 'r' }] },
+  })
+  const encoded = encodeConfigEntry(entry)
+  assert.ok(encoded.includes(Buffer.from('a8536572766963657381' + '81a44e616d65a3776562' + '9183', 'hex')))
+  assert.deepEqual(decodeConfigEntry('bound-api-gateway', encoded), entry)
+  assert.match(JSON.stringify(configEntryToJson(entry)), /"Services":\{"web":\[/)
+})
+
 test('a 64-bit hash keeps all its digits', () => {
   const { entry } = configEntryFromJson('service-defaults', { Name: 'x', Hash: 16406478318221243175n })
   assert.equal(decodeConfigEntry('service-defaults', encodeConfigEntry(entry)).Hash, 16406478318221243175n)

@@ -6,34 +6,26 @@
  *
  * Source: RPC wire notes §4.
  */
-import { deeper, type Kind } from '../kind.ts'
+import type { Kind } from '../kind.ts'
 import { MsgpackReader } from '../msgpack-reader.ts'
-import { MsgpackWriter } from '../msgpack-writer.ts'
-import { any, bool, encode, list, map, type Struct, string, struct } from '../schema.ts'
+import type { MsgpackWriter } from '../msgpack-writer.ts'
+import { bool, encode, list, type Struct, string, struct } from '../schema.ts'
 import { QueryMeta, queryMeta, queryOptions } from './common.ts'
-import {
-  AccessLogs,
-  DestinationConfig,
-  EnvoyExtension,
-  ExposeSettings,
-  Mesh,
-  MeshGatewayMode,
-  ProxyDefaults,
-  RateLimits,
-  ServiceDefaults,
-  TransparentProxySettings,
-} from './config-entries-defaults.ts'
 import {
   ApiGateway,
   BoundApiGateway,
-  ExportedServices,
   FileSystemCertificate,
   HttpRoute,
-  IngressGateway,
   InlineCertificate,
+  TcpRoute,
+} from './config-entries-api-gateway.ts'
+import { rawBody } from './config-entries-body.ts'
+import { Mesh, ProxyDefaults, ServiceDefaults } from './config-entries-defaults.ts'
+import {
+  ExportedServices,
+  IngressGateway,
   JwtProvider,
   SamenessGroup,
-  TcpRoute,
   TerminatingGateway,
 } from './config-entries-gateways.ts'
 import { ServiceIntentions } from './config-entries-intentions.ts'
@@ -96,31 +88,6 @@ export function configEntryFromJson(
   const problems: ReadProblems = { unknown: [], errors: [] }
   const options: LenientReadOptions = { unknownKeys: 'refuse', problems }
   return { entry: structOf(kind).fromJson(json, '', options), problems }
-}
-
-/** A value that is written as a raw string of further msgpack. */
-function rawBody<T>(
-  kindName: string,
-  zero: () => T,
-  write: (writer: MsgpackWriter, value: T) => void,
-  read: (reader: MsgpackReader, depth: number) => T,
-): Kind<T> {
-  return {
-    kindName,
-    zero,
-    isEmpty: () => false,
-    write: (writer, value) => {
-      const inner = new MsgpackWriter()
-      write(inner, value)
-      writer.raw(inner.finish())
-    },
-    read: (reader, depth) => {
-      deeper(reader, depth)
-      return read(new MsgpackReader(reader.raw()), depth + 1)
-    },
-    toJson: () => null,
-    fromJson: zero,
-  }
 }
 
 const wrappedProxyDefaults = rawBody(
@@ -269,42 +236,3 @@ export const ConfigEntryListAllRequest = struct('ConfigEntryListAllRequest', {
 export type ConfigEntryListAllRequest = ReturnType<typeof ConfigEntryListAllRequest.of>
 export const ConfigEntryDeleteResponse = struct('ConfigEntryDeleteResponse', { Deleted: bool })
 export type ConfigEntryDeleteResponse = ReturnType<typeof ConfigEntryDeleteResponse.of>
-
-export const PeeredServiceName = struct('PeeredServiceName', {
-  ServiceName: struct('ServiceName', { Name: string }),
-  Peer: string,
-})
-export type PeeredServiceName = ReturnType<typeof PeeredServiceName.of>
-export const ServiceConfigRequest = struct('ServiceConfigRequest', {
-  Name: string,
-  Datacenter: string,
-  MeshGateway: MeshGatewayMode,
-  Mode: string,
-  UpstreamServiceNames: list(PeeredServiceName),
-  ...queryOptions,
-})
-export type ServiceConfigRequest = ReturnType<typeof ServiceConfigRequest.of>
-export const OpaqueUpstreamConfig = struct('OpaqueUpstreamConfig', { Upstream: PeeredServiceName, Config: map(any) })
-export type OpaqueUpstreamConfig = ReturnType<typeof OpaqueUpstreamConfig.of>
-
-const resolved = struct('ServiceConfigResponse', {
-  ProxyConfig: map(any),
-  UpstreamConfigs: list(OpaqueUpstreamConfig),
-  MeshGateway: MeshGatewayMode,
-  Expose: ExposeSettings,
-  TransparentProxy: TransparentProxySettings,
-  MutualTLSMode: string,
-  Mode: string,
-  Destination: DestinationConfig,
-  AccessLogs: AccessLogs,
-  RateLimits: RateLimits,
-  Meta: map(string),
-  EnvoyExtensions: list(EnvoyExtension),
-  ...queryMeta,
-})
-export type ServiceConfigResponse = ReturnType<typeof resolved.of>
-/** ConfigEntry.ResolveServiceConfig: the plain map, in a raw string. */
-export const ServiceConfigResponse: Kind<ServiceConfigResponse> & { of: typeof resolved.of } = {
-  ...rawBody('ServiceConfigResponse', resolved.zero, resolved.write, resolved.read),
-  of: resolved.of,
-}
