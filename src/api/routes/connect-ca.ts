@@ -18,6 +18,7 @@ import { readOptions } from '../http/read-options.ts'
 import { asJson, DEFAULT_WAIT_MS, MAX_WAIT_MS } from '../http/read-plan.ts'
 import { decodeBody, isSet, MAX_JSON_BODY_BYTES } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
+import { guarded, type Need, needServiceWrite } from './agent-rights.ts'
 import { type RoutePorts, readRoute } from './read-route.ts'
 
 const NS_PER_MS = 1_000_000
@@ -27,9 +28,12 @@ export function connectCaRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
   return [
     { pattern: '/v1/connect/ca/roots', methods: { GET: rootsHandler(ports) } },
     { pattern: '/v1/agent/connect/ca/roots', methods: { GET: rootsHandler(ports) } },
-    { pattern: '/v1/agent/connect/ca/leaf/', methods: { GET: leafHandler(agent) } },
+    { pattern: '/v1/agent/connect/ca/leaf/', methods: { GET: guarded(ports, leafNeed, leafHandler(agent)) } },
     { pattern: '/v1/connect/ca/configuration', methods: configuration },
-    { pattern: '/v1/internal/proxy-snapshot/', methods: { GET: snapshotHandler(agent) } },
+    {
+      pattern: '/v1/internal/proxy-snapshot/',
+      methods: { GET: guarded(ports, snapshotNeed(agent), snapshotHandler(agent)) },
+    },
     { pattern: '/v1/internal/service-dump', methods: { GET: dumpHandler(ports) } },
   ]
 }
@@ -72,6 +76,16 @@ function configureHandler(ports: RoutePorts): Handler {
     await ports.endpoints.call(connectCa.configurationSet, args, request)
     return EMPTY_ANSWER
   })
+}
+
+const leafNeed: Need = (rights, { rest }) => needServiceWrite(rights, rest)
+
+/** A snapshot holds the key of the service that the sidecar stands for, so it needs what its certificate needs. */
+function snapshotNeed(agent: AgentPort): Need {
+  return (rights, { rest }) => {
+    const proxy = agent.service(rest)
+    if (proxy !== undefined) needServiceWrite(rights, proxy.Proxy.DestinationServiceName)
+  }
 }
 
 /** What a sidecar of this agent is to do; blocks on the hash of what it has. */
