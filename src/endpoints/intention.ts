@@ -4,6 +4,7 @@
  *
  * Source: RPC wire notes §10.
  */
+import { aclError } from '#acl'
 import { uuid } from '#base'
 import {
   IndexedIntentionMatches,
@@ -66,9 +67,8 @@ export const apply = writeOperation({
   reply: string,
   scope: 'primary',
   authorize(args, rights, facts) {
-    for (const name of destinationsOf(args, facts)) {
-      rights.need(rights.allows.intentionWrite(name), 'intention:write', name)
-    }
+    const allowed = destinationsOf(args, facts).every((name) => rights.allows.intentionWrite(name))
+    if (!allowed) throw aclError('PERMISSION_REFUSED', { reason: '' })
   },
   async run({ state, datacenter, clock, random }, args) {
     const given = intentionOf(args)

@@ -19,6 +19,11 @@ function silence({ datacenter, primary, gateways, silentMs, reason }: Silence): 
 }
 
 export const federationError = errorTable({
+  REPLICATION_TOKEN_TOO_WEAK: {
+    status: 500,
+    message: () => 'Cannot copy tokens: the primary hides their secrets from the replication token',
+    hint: () => 'the replication token needs acl = "write"',
+  },
   NO_PATH_TO_DATACENTER: {
     status: 500,
     message: (_facts: { datacenter: string }) => 'No path to datacenter',
@@ -35,6 +40,12 @@ export const federationError = errorTable({
       reason: string
     }) => `Remote DC has no server currently reachable: ${silence(facts)}`,
     hint: () => 'see `hanse federation status` for what each gateway answered',
+  },
+  REPLICATION_FILTERED: {
+    status: 500,
+    message: ({ type }: { type: string }) =>
+      `Cannot copy ${type} from the primary: the replication token may not read all of them`,
+    hint: () => 'give its policy operator = "write", service_prefix "" { policy = "read" intentions = "read" }',
   },
   SECRET_NOT_A_MANIFEST: {
     status: 400,

@@ -4,18 +4,21 @@
  */
 import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
 import {
+  ACLReplicationStatus,
   CONFIG_ENTRY_KINDS,
   ConfigEntryListAllRequest,
   DCSpecificRequest,
   type FederationState,
   FederationStateRequest,
 } from '#codec'
-import { type AnyOperation, configEntry, type Endpoints, federationState } from '#endpoints'
+import { type AclPort, type AnyOperation, configEntry, type Endpoints, federationState } from '#endpoints'
 import type { GossipEvent, GossipPool } from '#gossip'
 import { RpcConnectionPool } from '#net'
 import type { State } from '#state'
+import { aclReplicationStatus, replicatedPolicies, replicatedRoles, replicatedTokens } from './acl-replication.ts'
 import { replicatedConfigEntries } from './config-entries.ts'
 import { Doctor } from './doctor.ts'
+import { federationError } from './errors.ts'
 import { FederationStateAntiEntropy, replicatedFederationStates } from './federation-states.ts'
 import { PrimaryGatewaysPusher, primaryGatewaysOperation } from './primary-gateways.ts'
 import { Probe } from './probe.ts'
@@ -138,7 +141,9 @@ export class Federation {
       clock,
       log: log.named('federation-state'),
       apply: async (request) => {
-        await endpoints.call(federationState.apply, FederationStateRequest.of(request))
+        const Token = endpoints.acl.replicationToken()
+        const args = FederationStateRequest.of({ ...request, Token })
+        await endpoints.call(federationState.apply, args, { internal: this.#primary })
       },
     })
     this.#antiEntropy = antiEntropy
@@ -176,6 +181,7 @@ export class Federation {
         const reply = await endpoints.call(
           federationState.list,
           DCSpecificRequest.of({
+            Token: replicationToken(endpoints.acl),
             Datacenter: primaryDatacenter,
             AllowStale: true,
             MinQueryIndex: minIndex,
@@ -192,6 +198,7 @@ export class Federation {
           configEntry.listAll,
           ConfigEntryListAllRequest.of({
             Kinds: CONFIG_ENTRY_KINDS,
+            Token: replicationToken(endpoints.acl),
             Datacenter: primaryDatacenter,
             AllowStale: true,
             MinQueryIndex: minIndex,
@@ -199,9 +206,39 @@ export class Federation {
           }),
           { signal },
         )
+        // What is left out would be taken for deleted.
+        if (reply.ResultsFilteredByACLs) throw federationError('REPLICATION_FILTERED', { type: 'config entries' })
         return { index: reply.Index, items: reply.Entries }
       }),
     )
+    if (endpoints.acl.enabled) this.#replicateAcls(endpoints)
+  }
+
+  #replicateAcls(endpoints: Endpoints): void {
+    const { state } = this.#modules
+    const asking = (minIndex: number) => ({
+      Token: replicationToken(endpoints.acl),
+      Datacenter: this.#options.primaryDatacenter,
+      AllowStale: true,
+      MinQueryIndex: minIndex,
+      MaxQueryTime: LIST_WAIT_NS,
+    })
+    const modules = { state, endpoints, asking }
+    this.#replicate(replicatedPolicies(modules))
+    this.#replicate(replicatedRoles(modules))
+    if (endpoints.acl.replicatesTokens) this.#replicate(replicatedTokens(modules))
+  }
+
+  /** GET /v1/acl/replication. `enabled`: whether there are ACLs to copy. */
+  aclReplicationStatus(enabled: boolean): ACLReplicationStatus {
+    if (!enabled || this.#primary) return ACLReplicationStatus.of()
+    const statuses = new Map(this.#replicators.map((each) => [each.name, each.status]))
+    return aclReplicationStatus(this.#options.primaryDatacenter, statuses)
+  }
+
+  /** What replication failed for may be there now: a token. */
+  retryReplication(): void {
+    for (const replicator of this.#replicators) replicator.wake()
   }
 
   #replicate<T>(type: ReplicatedType<T>): void {
@@ -308,7 +345,8 @@ export class Federation {
     for (const entry of state.read((tx) => tx.federationStates.all()).value) {
       if (known.has(entry.Datacenter)) continue
       try {
-        await endpoints.call(federationState.apply, FederationStateRequest.of({ Op: 'delete', State: entry }))
+        const args = FederationStateRequest.of({ Op: 'delete', State: entry })
+        await endpoints.call(federationState.apply, args, { internal: true })
         log.info('forgot the mesh gateways of a datacenter that is gone', { datacenter: entry.Datacenter })
       } catch (error) {
         log.warn('the federation state of a datacenter that is gone could not be deleted', {
@@ -318,4 +356,13 @@ export class Federation {
       }
     }
   }
+}
+
+/** The token that a secondary copies with. @throws REPLICATION_TOKEN_MISSING where nothing is shown without one */
+function replicationToken(acl: AclPort): string {
+  const token = acl.replicationToken()
+  if (token === '' && acl.enabled && acl.defaultPolicy === 'deny') {
+    throw federationError('REPLICATION_TOKEN_MISSING', {})
+  }
+  return token
 }
