@@ -41,6 +41,11 @@ export const federationError = errorTable({
     }) => `Remote DC has no server currently reachable: ${silence(facts)}`,
     hint: () => 'see `hanse federation status` for what each gateway answered',
   },
+  REPLICATION_TOKEN_MISSING: {
+    status: 500,
+    message: () => 'Cannot copy from the primary: no replication token is set',
+    hint: () => 'set acl.tokens.replication, or `hanse acl set-agent-token replication <token>`',
+  },
   REPLICATION_FILTERED: {
     status: 500,
     message: ({ type }: { type: string }) =>
