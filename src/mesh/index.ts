@@ -8,6 +8,7 @@ export { checkDelete, checkWrite } from './check-write.ts'
 export { compileChain } from './compile-chain.ts'
 export { customizationHash, type EffectiveOverrides } from './customization-hash.ts'
 export { decodeChainOverrides, decodeEntryHcl, decodeEntryJson, entryFromValue } from './decode-entry.ts'
+export { type DialAttempt, dialPlan, MAX_ATTEMPTS_PER_TARGET } from './dial-plan.ts'
 export { type EntryChange, EntrySet, type EntrySource, withChange } from './entry-source.ts'
 export { meshError } from './errors.ts'
 export {
