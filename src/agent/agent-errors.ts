@@ -4,6 +4,15 @@
 import { errorTable } from '#base'
 
 export const agentError = errorTable({
+  TOKENS_NOT_WRITTEN: {
+    status: 500,
+    message: ({ path, reason }: { path: string; reason: string }) => `Remember tokens in "${path}": ${reason}`,
+    hint: () => 'the token is in use until the next start; make room in data_dir, then set it again',
+  },
+  TOKEN_TOO_LONG: {
+    status: 400,
+    message: ({ limit }: { limit: number }) => `Set token: it is longer than ${limit} characters`,
+  },
   DATA_DIR_UNWRITABLE: {
     status: 500,
     message: ({ path, reason }: { path: string; reason: string }) => `Open data directory "${path}": ${reason}`,

@@ -11,6 +11,7 @@ import { CoordinateUpdateRequest } from '#codec'
 import { coordinate } from '#endpoints'
 import type { TlsIdentity } from '#net'
 import { agentError } from './agent-errors.ts'
+import { isTokenKind } from './agent-tokens.ts'
 import { reloadable } from './config-reload.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { Leafs } from './leafs.ts'
@@ -159,7 +160,11 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       ? new Leafs(config.datacenter, { ...core, clock, random, log: log.named('leaf') })
       : undefined
     leafs?.start()
-    const here = { datacenter: config.datacenter, nodeName: config.nodeName, defaultAllow: !config.acl.enabled }
+    const here = {
+      datacenter: config.datacenter,
+      nodeName: config.nodeName,
+      defaultAllow: !config.acl.enabled || config.acl.defaultPolicy === 'allow',
+    }
     const proxies = leafs && new ProxySnapshots(here, { ...core, leafs, clock, log: log.named('proxies') })
     stops.push(() => leafs?.stop())
     stops.push(publishCoordinate(core, config.nodeName, clock, log))
@@ -205,6 +210,11 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     const http = httpApi({
       ...shared,
       agent: port,
+      defaultToken: () => core.tokens.get('default'),
+      setAgentToken: (kind, token) => {
+        if (isTokenKind(kind)) core.tokens.set(kind, token)
+        return isTokenKind(kind)
+      },
       log: log.named('http'),
       kvMaxValueBytes: config.limits.kvMaxValueBytes,
       maxConnectionsPerClient: config.limits.httpMaxConnsPerClient,
@@ -213,7 +223,12 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       allowWriteHttpFrom: config.httpConfig.allowWriteHttpFrom,
     })
     stops.push(() => http.close())
-    const dns = new DnsServer({ ...shared, log: log.named('dns'), settings: dnsSettings(config) })
+    const dns = new DnsServer({
+      ...shared,
+      log: log.named('dns'),
+      settings: dnsSettings(config),
+      token: () => core.tokens.get('dns') || core.tokens.get('default'),
+    })
     stops.push(() => dns.close())
     const httpsIdentity = loadIdentity(config.tls.https, [], clock)
     const ports = await openPorts(config, { http, dns, httpsIdentity }, log)
@@ -261,7 +276,7 @@ function publishCoordinate(core: ServerCore, node: string, clock: Clock, log: Lo
   const publish = async () => {
     try {
       const update = CoordinateUpdateRequest.of({ Node: node, Coord: core.gossip.lan.coordinate() })
-      await core.endpoints.call(coordinate.update, update)
+      await core.endpoints.call(coordinate.update, update, { internal: true })
     } catch (error) {
       log.debug('the coordinate was not published', { error: messageOf(error) })
     }

@@ -205,12 +205,14 @@ export class CatalogSync {
         Service: from === 0 ? service : null,
         Checks: checks.slice(from, from + MAX_CHECKS_PER_REQUEST),
       })
-      await this.#modules.endpoints.call(catalog.register, request)
+      await this.#modules.endpoints.call(catalog.register, request, { internal: true })
     }
   }
 
   async #deregister(what: { ServiceID: string } | { CheckID: string }): Promise<void> {
-    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: this.#node, ...what }))
+    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: this.#node, ...what }), {
+      internal: true,
+    })
   }
 }
 

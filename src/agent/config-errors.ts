@@ -33,12 +33,6 @@ export const configError = errorTable({
     message: (facts: { flag: string; problem: string }) => `Cannot use flag "-${facts.flag}": ${facts.problem}`,
     hint: () => '`hanse agent -h` lists the flags',
   },
-  CONFIG_ACL_UNSUPPORTED: {
-    status: 400,
-    message: (facts: { place: string }) =>
-      `Cannot start with "acl.enabled" at ${facts.place}: this version does not enforce ACLs, and starting would leave everything open`,
-    hint: () => 'Set acl.enabled = false, and keep the ports of the server on a trusted network',
-  },
   CONFIG_CLIENT_UNSUPPORTED: {
     status: 400,
     message: (facts: { place: string }) =>

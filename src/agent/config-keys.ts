@@ -93,7 +93,7 @@ const LIMIT_KEYS: KeyTable = {
 }
 
 const ACL_KEYS: KeyTable = {
-  acl: section('Access control; `enabled = true` is refused: this version does not enforce it', {
+  acl: section('Access control', {
     enabled: used('bool', 'Enforce ACLs', { default: 'false' }),
     default_policy: used('string', '`allow` or `deny`', { default: '"allow"' }),
     down_policy: used('string', '`allow`, `deny`, `extend-cache` or `async-cache`', { default: '"extend-cache"' }),

@@ -34,9 +34,6 @@ export function validateConfig(rules: Rules): void {
   validateFederation(rules)
   validateAddressLists(rules)
   validateValues(rules)
-  if (rules.config.acl.enabled) {
-    rules.problems.add(configError('CONFIG_ACL_UNSUPPORTED', { place: rules.reader.place('acl.enabled') }))
-  }
 }
 
 function invalid({ reader, problems }: Rules, key: string, problem: string): void {

@@ -399,8 +399,8 @@ test('loadConfig() refuses a wrong gossip key and never shows it', () => {
 test('loadConfig() refuses what cannot be run', () => {
   const client = fault(() => loadConfig({ args: ['-data-dir=/d'], machine }))
   assert.equal(client.code, 'CONFIG_CLIENT_UNSUPPORTED')
-  assert.equal(faultOf('acl { enabled = true }').code, 'CONFIG_ACL_UNSUPPORTED')
-  assert.equal(load('acl { enabled = false tokens { agent = "x" } }').config.acl.tokens['agent'], 'x')
+  assert.equal(load('acl { enabled = true }').config.acl.enabled, true)
+  assert.equal(load('acl { enabled = true tokens { agent = "x" } }').config.acl.tokens['agent'], 'x')
   assert.match(fault(() => loadConfig({ args: ['-server'], machine })).message, /"data_dir": it is empty/)
   const cases: [text: string, message: RegExp][] = [
     ['datacenter = "a b"', /"a b" may only have a-z, 0-9, - and _/],

@@ -160,7 +160,7 @@ export class Leafs {
       const key = await makeKey()
       const CSR = createCertificateRequest({ key, uris: [uri] })
       const request = CASignRequest.of({ CSR, Datacenter: this.#datacenter })
-      const certificate = await endpoints.call(connectCa.sign, request)
+      const certificate = await endpoints.call(connectCa.sign, request, { internal: true })
       this.#step({ kind: 'issued', uri, certificate, keyPem: keyPem(key) })
     } catch (error) {
       if (wanted) wanted.error = error instanceof HanseError ? error : caError('CA_NOT_READY', {}, error)

@@ -183,7 +183,7 @@ export class MemberReconcile {
       const wanted = registrationOf(member, this.#own, registered)
       return isHeld(tx, wanted) ? undefined : wanted
     }).value
-    if (request) await endpoints.call(catalog.register, request)
+    if (request) await endpoints.call(catalog.register, request, { internal: true })
   }
 
   /**
@@ -200,6 +200,6 @@ export class MemberReconcile {
 
   async #deregister(node: string): Promise<void> {
     this.#modules.log.info('removing a node that is no member any more', { node })
-    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: node }))
+    await this.#modules.endpoints.call(catalog.deregister, DeregisterRequest.of({ Node: node }), { internal: true })
   }
 }

@@ -8,12 +8,13 @@
 import { join } from 'node:path'
 import { type Clock, formatHostPort, type LogSink, type Metrics, type Random } from '#base'
 import { CADriver } from '#ca'
-import { Endpoints } from '#endpoints'
+import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls } from '#endpoints'
 import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink } from '#federation'
 import { type Gossip, startGossip } from '#gossip'
 import { type ConnectionInfo, receivePackets, ServerPort, serveRpcStream, type TlsIdentity } from '#net'
 import { State } from '#state'
 import { type Engine, openMemory, openSqlite } from '#store'
+import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { parseGateway } from './gateway-addresses.ts'
 
@@ -39,6 +40,7 @@ export interface ServerCore {
   readonly serverPort: ServerPort
   readonly federation: Federation
   readonly endpoints: Endpoints
+  readonly tokens: AgentTokens
   /** "ip:port" of the server port, as others are told it. */
   readonly rpcAddress: string
   stop(): Promise<void>
@@ -82,6 +84,10 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const state = await State.open({ engine, clock, log: log.named('state'), metrics, datacenter })
   undo.add(() => state.close())
 
+  const tokens = new AgentTokens(
+    { dataDir, persist: config.acl.enableTokenPersistence, configured: config.acl.tokens },
+    log.named('acl'),
+  )
   const link = createWanLink(
     { datacenter, primaryDatacenter, domain, primaryGateways: config.primaryGateways.map(parseGateway) },
     { identity, clock, random, log: log.named('wan'), metrics },
@@ -99,7 +105,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { datacenter, primaryDatacenter, nodeName, domain, enabled: wanFederation },
     { link, lan: gossip.lan, wan: gossip.wan, state, clock, random, log: logSink.logger('agent.federation'), metrics },
   )
-  const ca = config.connect.enabled ? authorityOf(options, modules, state, parts) : undefined
+  const ca = config.connect.enabled ? authorityOf(options, modules, state, parts, tokens) : undefined
   const endpoints = new Endpoints({
     datacenter,
     primaryDatacenter,
@@ -117,15 +123,44 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     log: log.named('endpoints'),
     metrics,
     operations: federation.operations,
+    acl: aclPort(options, tokens, federation),
   })
+  if (config.acl.enabled) undo.add(await startAcls(options, modules, state))
   parts.endpoints = endpoints
+  tokens.onSet((kind) => kind === 'replication' && federation.retryReplication())
   federation.start(endpoints)
   undo.add(() => federation.stop())
   if (ca) {
     undo.add(() => ca.stop())
     await ca.start()
   }
-  return { engine, state, gossip, serverPort, federation, endpoints, rpcAddress, stop: () => undo.run() }
+  return { engine, state, gossip, serverPort, federation, endpoints, tokens, rpcAddress, stop: () => undo.run() }
+}
+
+function aclPort({ config, dataDir }: CoreOptions, tokens: AgentTokens, federation: Federation): AclPort {
+  const { acl, datacenter, primaryDatacenter } = config
+  return {
+    enabled: acl.enabled,
+    defaultPolicy: acl.defaultPolicy === 'deny' ? 'deny' : 'allow',
+    downPolicy: DOWN_POLICIES.find((known) => known === acl.downPolicy) ?? 'extend-cache',
+    tokenTtlMs: acl.tokenTtlMs,
+    keyListPolicy: acl.enableKeyListPolicy,
+    replicatesTokens: datacenter !== primaryDatacenter && acl.enableTokenReplication,
+    replicationToken: () => tokens.get('replication'),
+    takeBootstrapReset: () => takeBootstrapReset(dataDir),
+    replicationStatus: () => federation.aclReplicationStatus(acl.enabled),
+  }
+}
+
+const DOWN_POLICIES: readonly DownPolicy[] = ['allow', 'deny', 'extend-cache', 'async-cache']
+
+/** What is there from the first start, before anyone is served; what stops the removal of ended tokens. */
+async function startAcls({ config }: CoreOptions, modules: CoreModules, state: State): Promise<() => void> {
+  const { clock, logSink } = modules
+  const primary = config.datacenter === config.primaryDatacenter
+  const initialManagement = config.acl.tokens['initial_management'] || config.acl.tokens['master'] || ''
+  await seedAcls(state, modules, { primary, initialManagement })
+  return reapExpiredTokens(state, { clock, log: logSink.logger('agent.acl') }, { primary })
 }
 
 /** This datacenter's certificate authority: of the federation in the primary, by the primary's grace in a secondary. */
@@ -134,6 +169,7 @@ function authorityOf(
   { clock, random, logSink }: CoreModules,
   state: State,
   parts: { endpoints?: Endpoints },
+  tokens: AgentTokens,
 ): CADriver {
   const { datacenter, primaryDatacenter } = config
   const endpoints = () => {
@@ -141,7 +177,9 @@ function authorityOf(
     return parts.endpoints
   }
   const primary =
-    datacenter === primaryDatacenter ? {} : { primary: primaryAuthority(endpoints, primaryDatacenter, () => '') }
+    datacenter === primaryDatacenter
+      ? {}
+      : { primary: primaryAuthority(endpoints, primaryDatacenter, () => tokens.get('replication')) }
   return new CADriver(datacenter, { state, clock, random, log: logSink.logger('agent.server.connect'), ...primary })
 }
 
@@ -204,7 +242,7 @@ function startPools(
     rpcPort,
     bootstrap: true,
     useTls: config.tls.internalRpc.caFile !== '' || config.tls.internalRpc.caPath !== '',
-    acls: false,
+    acls: config.acl.enabled,
     grpcPort: -1,
     grpcTlsPort: -1,
   }

@@ -6,6 +6,10 @@
 import { errorTable } from '#base'
 
 export const apiError = errorTable({
+  AGENT_TOKEN_UNKNOWN: {
+    status: 404,
+    message: ({ kind }: { kind: string }) => `Token ${JSON.stringify(kind)} is unknown`,
+  },
   BAD_PARAMETER: { status: 400, message: ({ text }: { text: string }) => text },
   BAD_NUMBER: {
     status: 500,

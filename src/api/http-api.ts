@@ -8,6 +8,7 @@ import { HttpServer, type HttpServerOptions } from './http/server.ts'
 import { aclRoutes } from './routes/acl.ts'
 import { aclLoginRoutes } from './routes/acl-login.ts'
 import { agentRoutes } from './routes/agent.ts'
+import { agentTokenRoutes } from './routes/agent-tokens.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { configRoutes } from './routes/config.ts'
 import { connectCaRoutes } from './routes/connect-ca.ts'
@@ -28,6 +29,8 @@ export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'
   readonly metrics: Metrics
   /** `acl.tokens.default`: of requests that bring no token. */
   readonly defaultToken?: () => string
+  /** Sets one of the agent's own tokens; false for a kind that there is not. */
+  readonly setAgentToken?: (kind: string, token: string) => boolean
   /** `limits.kv_max_value_size`. */
   readonly kvMaxValueBytes?: number
 }
@@ -43,6 +46,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
     ...options,
     ...acl,
     routes: [
+      ...agentTokenRoutes(ports, agent, options.setAgentToken ?? (() => false)),
       ...aclRoutes(ports),
       ...aclLoginRoutes(ports),
       ...agentRoutes(ports, agent),

@@ -5,6 +5,7 @@
 export * as acl from './acl.ts'
 export { seedAcls } from './acl-bootstrap.ts'
 export { type AclPort, type DownPolicy, NO_ACLS } from './acl-port.ts'
+export { reapExpiredTokens } from './acl-reaper.ts'
 export * as catalog from './catalog.ts'
 export * as configEntry from './config-entry.ts'
 export * as connectCa from './connect-ca.ts'

@@ -30,6 +30,8 @@ const MS_PER_S = 1000
 
 export interface ResolverOptions {
   readonly endpoints: Endpoints
+  /** Whose eyes DNS sees with, where there is access control. */
+  readonly token?: () => string
   readonly clock: Clock
   readonly log: Logger
 }
@@ -44,7 +46,7 @@ export class Resolver {
   constructor(options: ResolverOptions, settings: DnsSettings) {
     this.settings = settings
     this.#options = options
-    this.#reverse = new ReverseNames(options.endpoints)
+    this.#reverse = new ReverseNames(options.endpoints, options.token)
   }
 
   /** Records for a name of our zone. Errors become an rcode. */
@@ -71,10 +73,11 @@ export class Resolver {
   /** Reads here at once, or from another datacenter in time. */
   #read<A, R>(
     operation: ReadOperation<A & QueryOptions & { readonly Datacenter: string }, R & QueryMeta>,
-    args: A & QueryOptions & { readonly Datacenter: string },
+    asked: A & QueryOptions & { readonly Datacenter: string },
     use: (reading: Reading<R & QueryMeta>) => Resolution,
   ): Resolution | Promise<Resolution> {
-    const { endpoints, clock } = this.#options
+    const { endpoints, clock, token } = this.#options
+    const args = { ...asked, Token: token?.() ?? '' }
     if (args.Datacenter === endpoints.datacenter) {
       const live = endpoints.live(operation, args)
       if (live !== undefined) return use({ reply: live.reply, source: live })

@@ -24,6 +24,8 @@ export interface ResponderOptions {
   readonly random: Random
   readonly log: Logger
   readonly metrics: Metrics
+  /** Whose eyes DNS sees with, where there is access control. */
+  readonly token?: () => string
 }
 
 export class Responder {

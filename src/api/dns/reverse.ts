@@ -8,10 +8,12 @@ import { type Endpoints, internal, type LiveAnswer } from '#endpoints'
 
 export class ReverseNames {
   readonly #endpoints: Endpoints
+  readonly #token: (() => string) | undefined
   readonly #tables = new WeakMap<object, ReadonlyMap<string, string>>()
 
-  constructor(endpoints: Endpoints) {
+  constructor(endpoints: Endpoints, token: (() => string) | undefined) {
     this.#endpoints = endpoints
+    this.#token = token
   }
 
   /** The name without the domain, and what it depends on. */
@@ -20,7 +22,7 @@ export class ReverseNames {
     readonly sources: readonly Pick<LiveAnswer<unknown>, 'fired'>[] | undefined
   } {
     const { datacenter } = this.#endpoints
-    const args = DCSpecificRequest.of({ Datacenter: datacenter, AllowStale: true })
+    const args = DCSpecificRequest.of({ Datacenter: datacenter, AllowStale: true, Token: this.#token?.() ?? '' })
     const live = this.#endpoints.live(internal.nodeDump, args)
     if (live === undefined) return { name: undefined, sources: undefined }
     let table = this.#tables.get(live.reply)
