@@ -23,6 +23,7 @@ import {
   Weights,
 } from '#codec'
 import type { ReadTx, ServiceInstance } from '#state'
+import { withCentralConfig } from './central-config.ts'
 import { endpointError } from './errors.ts'
 import { nodeFields, nodeServiceFields, serviceNodeFields } from './filter-fields.ts'
 import { callOperation, readOperation } from './operation.ts'
@@ -116,7 +117,10 @@ export const serviceNodes = readOperation({
       .filter(({ node }) => hasMetadata(args.NodeMetaFilters, node.Meta))
       .filter(({ service }) => hasTags(service.Tags))
       .filter(({ node, service }) => args.ServiceAddress === '' || addressOf(node, service) === args.ServiceAddress)
-    const wanted = filtered(instances.map(serviceNodeOf), args.Filter, serviceNodeFields)
+    const shown = args.MergeCentralConfig
+      ? instances.map(({ node, service }) => ({ node, service: withCentralConfig(tx, service) }))
+      : instances
+    const wanted = filtered(shown.map(serviceNodeOf), args.Filter, serviceNodeFields)
     return IndexedServiceNodes.of({ ServiceNodes: nearestFirst(wanted, args.Source, context, ({ Node }) => Node) })
   },
   filter(reply, rights, args) {
@@ -204,9 +208,10 @@ export const nodeServiceList = readOperation({
   query(tx, args) {
     const found = servicesOn(tx, args)
     if (found === undefined) return IndexedNodeServiceList.of()
-    return IndexedNodeServiceList.of({
-      NodeServices: NodeServiceList.of({ Node: found.node, Services: found.services }),
-    })
+    const Services = args.MergeCentralConfig
+      ? found.services.map((service) => withCentralConfig(tx, service))
+      : found.services
+    return IndexedNodeServiceList.of({ NodeServices: NodeServiceList.of({ Node: found.node, Services }) })
   },
   filter: visibleServiceList,
 })

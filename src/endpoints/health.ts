@@ -11,6 +11,7 @@ import {
   ServiceSpecificRequest,
 } from '#codec'
 import type { ReadTx } from '#state'
+import { withCentralConfig } from './central-config.ts'
 import { endpointError } from './errors.ts'
 import { checkServiceNodeFields, healthCheckFields } from './filter-fields.ts'
 import { readOperation } from './operation.ts'
@@ -49,7 +50,12 @@ export const serviceNodes = readOperation({
 
 function instancesFor(tx: ReadTx, args: ServiceSpecificRequest): readonly CheckServiceNode[] {
   // Nothing comes from peers, and nothing is behind an ingress gateway: neither is served.
-  return args.Ingress || args.PeerName !== '' ? [] : tx.instances(args.ServiceName, { connect: args.Connect })
+  if (args.Ingress || args.PeerName !== '') return []
+  const instances = tx.instances(args.ServiceName, { connect: args.Connect })
+  if (!args.MergeCentralConfig) return instances
+  return instances.map((instance) =>
+    instance.Service === null ? instance : { ...instance, Service: withCentralConfig(tx, instance.Service) },
+  )
 }
 
 function healthTest(type: number): (checks: readonly HealthCheck[] | null) => boolean {
