@@ -46,6 +46,8 @@ export interface DatacenterOptions {
   readonly gatewayPrefix?: readonly string[]
   /** How the test reaches the HTTP API, when not at host and port. */
   readonly apiAddress?: string
+  /** What the test and the datacenter's own programs ask with. */
+  readonly token?: string
   /** More settings of the server. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -100,7 +102,7 @@ export class Datacenter {
     this.name = options.name
     this.node = options.node ?? `server-${options.name}`
     this.host = options.host ?? LOOPBACK
-    this.client = new HttpClient({ address: options.apiAddress ?? `${this.host}:${ports.http}` })
+    this.client = this.as(options.token ?? '')
     const directory = join(options.root, options.label ?? options.name)
     this.#configFile = join(directory, 'server.json')
     this.#writeFiles(directory)
@@ -108,6 +110,16 @@ export class Datacenter {
 
   static async make(options: DatacenterOptions, programs: Programs): Promise<Datacenter> {
     return new Datacenter(options, options.ports ?? (await somePorts()), programs)
+  }
+
+  /** A client that asks with a token; empty for none. */
+  as(token: string): HttpClient {
+    return new HttpClient({ address: this.#options.apiAddress ?? `${this.host}:${this.ports.http}`, token })
+  }
+
+  get #env(): Record<string, string> {
+    const { token } = this.#options
+    return token === undefined ? {} : { CONSUL_HTTP_TOKEN: token }
   }
 
   #writeFiles(directory: string): void {
@@ -187,7 +199,8 @@ export class Datacenter {
     const api = `${this.host}:${this.ports.http}`
     const words = ['connect', 'proxy', '-gateway=mesh', '-register', '-expose-servers', '-proxy-id', id]
     const addresses = ['-address', at, '-wan-address', wan, '-bind-address', bind, '-http-addr', api]
-    this.gateway = this.#programs.start(`gateway of ${this.name}`, [...prefix, HANSE, ...words, ...addresses])
+    const command = [...prefix, HANSE, ...words, ...addresses]
+    this.gateway = this.#programs.start(`gateway of ${this.name}`, command, { env: this.#env })
     return this.gateway
   }
 
@@ -196,7 +209,7 @@ export class Datacenter {
     const api = `${this.host}:${this.ports.http}`
     const words = ['connect', 'proxy', '-sidecar-for', service, '-log-level', 'debug', '-http-addr', api]
     const name = `sidecar of ${service} in ${this.name}`
-    return this.#programs.start(name, [...(this.#options.serverPrefix ?? []), HANSE, ...words])
+    return this.#programs.start(name, [...(this.#options.serverPrefix ?? []), HANSE, ...words], { env: this.#env })
   }
 
   async status(): Promise<FederationStatus> {
