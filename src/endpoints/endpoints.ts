@@ -411,10 +411,12 @@ interface Placed<A> {
   inPrimary?(args: A, facts: Facts): boolean
 }
 
+const NOT_FOUND_THERE =
+  /Cannot find \w[\w ]* to delete|^[^"]*Requested [\w ]+ does not exist: ACL not found|Intention not found$/
+
 /** HTTP has a status of its own for what another datacenter says of tokens, and of objects that are not there. */
 function remoteCode(text: string): 'REMOTE_ERROR' | 'REMOTE_REFUSED' | 'REMOTE_NOT_FOUND' {
-  if (/Cannot find \w[\w ]* to delete|^[^"]*Requested [\w ]+ does not exist: ACL not found/.test(text))
-    return 'REMOTE_NOT_FOUND'
+  if (NOT_FOUND_THERE.test(text)) return 'REMOTE_NOT_FOUND'
   return /Permission denied|ACL not found/.test(text) ? 'REMOTE_REFUSED' : 'REMOTE_ERROR'
 }
 
