@@ -111,3 +111,16 @@ test('an entry of a kind that is not known names itself as unreadable', async ()
   await assert.rejects(stateOver(engine), /config-entries.*"future" is not known/)
   await engine.close()
 })
+
+test('of two servers that each write an entry if there is none, one does', async () => {
+  const engine = await openMemory()
+  const [one, other] = [await stateOver(engine), await stateOver(engine)]
+  const write = (state: typeof one, name: string) =>
+    state.write((tx) => tx.configEntries.all().length === 0 && tx.putConfigEntry(defaults(name)))
+  const results = await Promise.all([write(one, 'a'), write(other, 'b')])
+  assert.deepEqual(results.map(({ value }) => value).sort(), [false, true])
+  assert.equal(one.read((tx) => tx.configEntries.all()).value.length, 1)
+  await one.close()
+  await other.close()
+  await engine.close()
+})
