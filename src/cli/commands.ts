@@ -17,7 +17,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'config list': { summary: 'Lists the config entries of a kind', load: () => import('./config-list.ts') },
   'config read': { summary: 'Shows a config entry', load: () => import('./config-read.ts') },
   'config write': { summary: 'Creates or replaces a config entry', load: () => import('./config-write.ts') },
-  'connect proxy': { summary: 'Runs a built-in proxy: the mesh gateway', load: () => import('./connect-proxy.ts') },
+  'connect proxy': {
+    summary: 'Runs a built-in proxy: a sidecar, or the mesh gateway',
+    load: () => import('./connect-proxy.ts'),
+  },
   'federation secret': {
     summary: 'Exports what secondary datacenters need to join',
     load: () => import('./federation-secret.ts'),
