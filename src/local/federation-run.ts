@@ -1,5 +1,5 @@
 /**
- * A running local federation: starts each datacenter's three processes, waits for what must be true, stops all.
+ * A running local federation: starts each datacenter's four processes, waits for what must be true, stops all.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +16,7 @@ import {
   setUp,
 } from './datacenter-files.ts'
 import { localError } from './errors.ts'
-import type { DatacenterPlan, LocalPlan } from './plan.ts'
+import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
 import { type LocalProcess, startProcess } from './processes.ts'
 
 /** How long each step may take before it is given up. */
@@ -24,6 +24,8 @@ const STEP_TIMEOUT_MS = 60_000
 const POLL_MS = 25
 const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 const DEMO = fileURLToPath(new URL('./demo-service.ts', import.meta.url))
+
+const sidecarOf = (datacenter: string) => `hello-${datacenter}-sidecar-proxy`
 
 export interface RunOptions {
   readonly plan: LocalPlan
@@ -62,6 +64,7 @@ export class FederationRun {
     if (!resumed) setUp(primary, newPrimaryMaterial(primary.name))
     this.#options.progress(`${primary.name}: ${resumed ? 'resuming' : 'starting'} the primary datacenter`)
     await this.#startDatacenter(primary)
+    await this.#callThroughGateways(primary)
     const secret = await this.#exportSecret(primary)
     await Promise.all(
       secondaries.map(async (plan) => {
@@ -102,6 +105,8 @@ export class FederationRun {
       '-http-addr',
       `127.0.0.1:${ports.http}`,
     ])
+    const http = `127.0.0.1:${ports.http}`
+    this.#start(plan, 'sidecar', HANSE, ['connect', 'proxy', '-proxy-id', sidecarOf(name), '-http-addr', http])
     const nodeArgs = ['--disable-warning=ExperimentalWarning', DEMO, String(ports.demo), `hello-${name}`, name]
     this.#start(plan, 'demo-service', process.execPath, nodeArgs)
     const client = this.client(plan)
@@ -109,19 +114,36 @@ export class FederationRun {
       const leader = await client.json('GET', '/v1/status/leader')
       if (leader === '') throw new Error('no leader yet')
     })
-    await client.expect('PUT', '/v1/agent/service/register', {
-      body: {
-        ID: `hello-${name}`,
-        Name: `hello-${name}`,
-        Address: '127.0.0.1',
-        Port: ports.demo,
-        Meta: { demo: 'true' },
-        Check: { HTTP: `http://127.0.0.1:${ports.demo}/health`, Interval: '10s', Timeout: '2s' },
-      },
-    })
+    await client.expect('PUT', '/v1/agent/service/register', { body: this.#demoService(plan) })
     await this.#until(`the demo service of ${name}`, () => this.#passing(plan, `hello-${name}`))
     await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway'))
     this.#options.progress(`${name}: server, mesh gateway and demo service are up`)
+  }
+
+  /** A service as its users would register it: with a sidecar, through which it calls that of the next datacenter. */
+  #demoService(plan: DatacenterPlan): object {
+    const { name, ports } = plan
+    const { name: next } = calledFrom(this.#options.plan, plan)
+    const upstream = { DestinationName: `hello-${next}`, Datacenter: next, LocalBindPort: ports.upstream }
+    return {
+      ID: `hello-${name}`,
+      Name: `hello-${name}`,
+      Address: '127.0.0.1',
+      Port: ports.demo,
+      Meta: { demo: 'true' },
+      Check: { HTTP: `http://127.0.0.1:${ports.demo}/health`, Interval: '10s', Timeout: '2s' },
+      Connect: {
+        SidecarService: {
+          Port: ports.sidecar,
+          Proxy: { Upstreams: [upstream] },
+          // The default is a look every ten seconds: too slow for somebody who waits for the first call.
+          Checks: [
+            { Name: 'Connect Sidecar Listening', TCP: `127.0.0.1:${ports.sidecar}`, Interval: '1s' },
+            { Name: `Connect Sidecar Aliasing hello-${name}`, AliasService: `hello-${name}` },
+          ],
+        },
+      },
+    }
   }
 
   async #passing(plan: DatacenterPlan, service: string): Promise<void> {
@@ -156,6 +178,14 @@ export class FederationRun {
     return secondaryMaterial(parseFederationSecret(manifest, secret))
   }
 
+  /** Calls between datacenters pass the mesh gateway of the caller's, unless somebody has already said otherwise. */
+  async #callThroughGateways(primary: DatacenterPlan): Promise<void> {
+    await this.client(primary).expect('PUT', '/v1/config', {
+      query: { cas: 0 },
+      body: { Kind: 'proxy-defaults', Name: 'global', MeshGateway: { Mode: 'local' } },
+    })
+  }
+
   async #readsAll(plan: DatacenterPlan): Promise<void> {
     const client = this.client(plan)
     for (const other of this.#options.plan.datacenters) {
@@ -167,6 +197,7 @@ export class FederationRun {
         }
       })
     }
+    await this.#until(`the sidecar of ${plan.name}`, () => this.#passing(plan, sidecarOf(plan.name)))
     await this.#until(`${plan.name} to see all servers alive`, async () => {
       const members = await client.json('GET', '/v1/agent/members', { query: { wan: 1 } })
       const alive = Array.isArray(members) ? members.filter((member: { Status?: unknown }) => member.Status === 1) : []

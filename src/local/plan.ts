@@ -17,6 +17,10 @@ export interface DatacenterPorts {
   readonly serfWan: number
   readonly gateway: number
   readonly demo: number
+  /** Where the demo service's sidecar takes calls from other sidecars. */
+  readonly sidecar: number
+  /** Where it takes the demo service's own calls to the next datacenter's. */
+  readonly upstream: number
 }
 
 export interface DatacenterPlan {
@@ -42,6 +46,8 @@ export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
   'serfWan',
   'gateway',
   'demo',
+  'sidecar',
+  'upstream',
 ]
 /** Most datacenters on one machine. */
 export const MAX_DATACENTERS = 16
@@ -59,6 +65,12 @@ export function parseDatacenters(text: string): readonly string[] {
   for (const name of names) if (!/^[a-z0-9_-]{1,63}$/.test(name)) throw fail(`"${name}" is no datacenter name`)
   if (new Set(names).size !== names.length) throw fail('a name stands there twice')
   return names
+}
+
+/** The datacenter whose demo service the one of `plan` calls: each calls the next, the last the first. */
+export function calledFrom({ datacenters }: LocalPlan, plan: DatacenterPlan): DatacenterPlan {
+  const next = datacenters[(datacenters.indexOf(plan) + 1) % datacenters.length]
+  return next ?? plan
 }
 
 /** Holds free ports open until all are chosen, so that none is given twice. */
@@ -92,8 +104,9 @@ async function requireFree(port: number, use: string): Promise<void> {
 }
 
 function portsFrom(numbers: readonly number[]): DatacenterPorts {
-  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, gateway = 0, demo = 0] = numbers
-  return { http, dns, server, serfLan, serfWan, gateway, demo }
+  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, gateway = 0, demo = 0, ...mesh] = numbers
+  const [sidecar = 0, upstream = 0] = mesh
+  return { http, dns, server, serfLan, serfWan, gateway, demo, sidecar, upstream }
 }
 
 /**

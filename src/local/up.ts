@@ -1,11 +1,10 @@
 /**
  * `hanse up`: a federation of two or more datacenters on this machine, from nothing to verified.
  *
- * Every datacenter has a server, a mesh gateway and a demo service in processes of their own, on loopback; what crosses
+ * Every datacenter has a server, a mesh gateway and a demo service with its sidecar in processes of their own, on loopback; what crosses
  * between datacenters goes through the gateways. It ends with the verification of the federation guide, made by the
  * real commands, and stays until it is interrupted.
  */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -14,15 +13,8 @@ import { systemClock } from '#base'
 import { filesOf } from './datacenter-files.ts'
 import { localError } from './errors.ts'
 import { FederationRun } from './federation-run.ts'
-import {
-  type DatacenterPlan,
-  type LocalPlan,
-  makePlan,
-  parseDatacenters,
-  readPlan,
-  requirePortsFree,
-  savePlan,
-} from './plan.ts'
+import { type LocalPlan, makePlan, parseDatacenters, readPlan, requirePortsFree, savePlan } from './plan.ts'
+import { verify } from './verification.ts'
 
 const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 const DEFAULT_DATACENTERS = 'dc1,dc2'
@@ -96,55 +88,6 @@ async function planFor(root: string, options: UpOptions): Promise<LocalPlan> {
   await requirePortsFree(plan)
   savePlan(root, plan)
   return plan
-}
-
-/** Runs one command the way a user would, and shows it. */
-function command(
-  plan: DatacenterPlan,
-  args: readonly string[],
-  options: UpOptions,
-): Promise<{ code: number; output: string }> {
-  return new Promise((done, fail) => {
-    const child = spawn(HANSE, [...args], {
-      env: { ...options.env, CONSUL_HTTP_ADDR: `127.0.0.1:${plan.ports.http}` },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const chunks: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.once('error', fail)
-    child.once('close', (code) => done({ code: code ?? 1, output: Buffer.concat(chunks).toString('utf8') }))
-  })
-}
-
-/** The verification of the federation guide: members -wan, and each datacenter's services asked in another. */
-async function verify(plan: LocalPlan, options: UpOptions): Promise<boolean> {
-  const [primary, ...others] = plan.datacenters
-  if (!primary) return false
-  const steps: { readonly at: DatacenterPlan; readonly args: readonly string[]; readonly expect: readonly string[] }[] =
-    [{ at: primary, args: ['members', '-wan'], expect: plan.datacenters.map((each) => `${each.node}.${each.name}`) }]
-  for (const other of others) {
-    const services = (name: string) => ['consul', `hello-${name}`, 'mesh-gateway']
-    steps.push({ at: primary, args: ['catalog', 'services', '-datacenter', other.name], expect: services(other.name) })
-    steps.push({
-      at: other,
-      args: ['catalog', 'services', '-datacenter', primary.name],
-      expect: services(primary.name),
-    })
-  }
-  const results = await Promise.all(steps.map((step) => command(step.at, step.args, options)))
-  let verified = true
-  for (const [index, { at, args, expect }] of steps.entries()) {
-    const { code, output } = results[index] ?? { code: 1, output: '' }
-    options.print(`\n${at.name}$ hanse ${args.join(' ')}\n${output.trimEnd()}`)
-    const complete = code === 0 && expect.every((word) => output.split(/\s+/).includes(word))
-    if (!complete) options.print(`NOT AS EXPECTED: wanted ${expect.join(', ')} (exit status ${code})`)
-    verified &&= complete
-  }
-  options.print(
-    verified ? '\nVerified: every datacenter reads the others through the mesh gateways.' : '\nNOT verified.',
-  )
-  return verified
 }
 
 function showNext(plan: LocalPlan, root: string, options: UpOptions): void {

@@ -53,6 +53,8 @@ export class Sidecar {
   readonly #log: LimitedLog
   readonly #upstreams = new Map<string, OpenUpstream>()
   readonly #sockets = new Set<Socket>()
+  /** What stands under the TLS connections of the inbound listener. */
+  readonly #arriving = new Set<Socket>()
   #public: TlsServer | undefined
   #publicAddress = ''
   #snapshot: ProxySnapshot | undefined
@@ -88,7 +90,7 @@ export class Sidecar {
   async close(): Promise<void> {
     const servers = [this.#public, ...[...this.#upstreams.values()].map((open) => open.server)]
     this.#upstreams.clear()
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of [...this.#sockets, ...this.#arriving]) socket.destroy()
     await Promise.all(servers.map((server) => server && new Promise((resolve) => server.close(resolve))))
   }
 
@@ -115,10 +117,16 @@ export class Sidecar {
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      allowHalfOpen: true,
     })
-    server.on('secureConnection', (socket) => void this.#inbound(socket))
-    server.on('tlsClientError', (error) => this.#refused('handshake', messageOf(error)))
+    server.on('connection', (socket: Socket) => this.#arrived(socket))
+    server.on('secureConnection', (socket) => {
+      // Only from now on: who hangs up during the handshake, as a health check does, must not be waited for.
+      socket.allowHalfOpen = true
+      void this.#inbound(socket)
+    })
+    server.on('tlsClientError', (error, socket) => {
+      if (socket.bytesRead > 0) this.#refused('handshake', messageOf(error))
+    })
     await listenOn(server, { host: Public.Address, port: Public.Port, setting: Public.Name })
     this.#public?.close()
     this.#public = server
@@ -136,6 +144,17 @@ export class Sidecar {
     await listenOn(server, { host: Address, port: Port, setting: name })
     this.#upstreams.set(name, { server, upstream })
     this.#modules.log.info('upstream listener open', { upstream: upstream.ID, address: formatHostPort(Address, Port) })
+  }
+
+  /** Bounds and holds connections that have not said yet who they are. */
+  #arrived(socket: Socket): void {
+    if (this.#arriving.size >= MAX_CONNECTIONS) {
+      this.#refused('limit', `more than ${MAX_CONNECTIONS} connections`)
+      socket.destroy()
+      return
+    }
+    this.#arriving.add(socket)
+    socket.on('close', () => this.#arriving.delete(socket))
   }
 
   /** Holds a connection until it closes. @returns false when there are too many: it is closed then */

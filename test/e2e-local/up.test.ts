@@ -62,8 +62,20 @@ test('hanse up -check brings two datacenters up, verifies them with the real com
   )
   assert.match(output, /\nserver-dc1\.dc1 +127\.0\.0\.1:\d+ +alive +server +1\.\d+\.\d+ +2 +dc1 +default +<all>\n/)
   assert.match(output, /\nserver-dc2\.dc2 +127\.0\.0\.1:\d+ +alive +server +1\.\d+\.\d+ +2 +dc2 +default +<all>\n/)
-  assert.match(output, /dc1\$ hanse catalog services -datacenter dc2\nconsul\nhello-dc2\nmesh-gateway\n/)
-  assert.match(output, /dc2\$ hanse catalog services -datacenter dc1\nconsul\nhello-dc1\nmesh-gateway\n/)
+  assert.match(
+    output,
+    /dc1\$ hanse catalog services -datacenter dc2\nconsul\nhello-dc2\nhello-dc2-sidecar-proxy\nmesh-gateway\n/,
+  )
+  assert.match(
+    output,
+    /dc2\$ hanse catalog services -datacenter dc1\nconsul\nhello-dc1\nhello-dc1-sidecar-proxy\nmesh-gateway\n/,
+  )
+  const called = 'dc1: GET http://127\\.0\\.0\\.1:\\d+\\n'
+  const denied =
+    'dc1\\$ hanse intention create -deny hello-dc1 hello-dc2\\nCreated: hello-dc1 => hello-dc2 \\(deny\\)\\n\\n'
+  const allowed = 'dc1\\$ hanse intention delete hello-dc1 hello-dc2\\nIntention deleted\\.\\n\\n'
+  const answer = 'hello from hello-dc2 in dc2\\n\\n'
+  assert.match(output, new RegExp(`${called}${answer}${denied}${called}refused .*\\n\\n${allowed}${called}${answer}`))
   assert.match(output, /\nVerified: /)
   await nothingIsLeft()
 })
@@ -81,7 +93,8 @@ test('hanse up with three datacenters: the secondaries find and read each other'
     ['dc3', 'dc2'],
   ] as const) {
     const services = await client(asked).json('GET', '/v1/catalog/services', { query: { dc: other } })
-    assert.deepEqual(services, { consul: [], [`hello-${other}`]: [], 'mesh-gateway': [] })
+    const [demo, sidecar] = [`hello-${other}`, `hello-${other}-sidecar-proxy`]
+    assert.deepEqual(services, { consul: [], [demo]: [], [sidecar]: [], 'mesh-gateway': [] })
     const answer = await client(asked).expect('GET', '/v1/kv/kept', { query: { dc: other, raw: true } })
     assert.equal(answer.body.toString(), `by ${other}`)
   }
