@@ -9,6 +9,130 @@ export interface CommandEntry {
 }
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  'acl auth-method create': {
+    summary: 'Creates an auth method',
+    load: async () => ({ command: (await import('./acl-auth-method.ts')).create }),
+  },
+  'acl auth-method delete': {
+    summary: 'Removes an auth method, its binding rules and its tokens',
+    load: async () => ({ command: (await import('./acl-auth-method.ts')).remove }),
+  },
+  'acl auth-method list': {
+    summary: 'Lists the auth methods',
+    load: async () => ({ command: (await import('./acl-auth-method.ts')).listAll }),
+  },
+  'acl auth-method read': {
+    summary: 'Shows an auth method',
+    load: async () => ({ command: (await import('./acl-auth-method.ts')).read }),
+  },
+  'acl auth-method update': {
+    summary: 'Changes an auth method',
+    load: async () => ({ command: (await import('./acl-auth-method.ts')).update }),
+  },
+  'acl binding-rule create': {
+    summary: 'Creates a binding rule',
+    load: async () => ({ command: (await import('./acl-binding-rule.ts')).create }),
+  },
+  'acl binding-rule delete': {
+    summary: 'Removes a binding rule',
+    load: async () => ({ command: (await import('./acl-binding-rule.ts')).remove }),
+  },
+  'acl binding-rule list': {
+    summary: 'Lists the binding rules',
+    load: async () => ({ command: (await import('./acl-binding-rule.ts')).listAll }),
+  },
+  'acl binding-rule read': {
+    summary: 'Shows a binding rule',
+    load: async () => ({ command: (await import('./acl-binding-rule.ts')).read }),
+  },
+  'acl binding-rule update': {
+    summary: 'Changes a binding rule',
+    load: async () => ({ command: (await import('./acl-binding-rule.ts')).update }),
+  },
+  'acl bootstrap': {
+    summary: 'Makes the first token, once',
+    load: async () => ({ command: (await import('./acl-token.ts')).bootstrap }),
+  },
+  'acl policy create': {
+    summary: 'Creates a policy',
+    load: async () => ({ command: (await import('./acl-policy.ts')).create }),
+  },
+  'acl policy delete': {
+    summary: 'Removes a policy',
+    load: async () => ({ command: (await import('./acl-policy.ts')).remove }),
+  },
+  'acl policy list': {
+    summary: 'Lists the policies',
+    load: async () => ({ command: (await import('./acl-policy.ts')).listAll }),
+  },
+  'acl policy read': {
+    summary: 'Shows a policy',
+    load: async () => ({ command: (await import('./acl-policy.ts')).read }),
+  },
+  'acl policy update': {
+    summary: 'Changes a policy',
+    load: async () => ({ command: (await import('./acl-policy.ts')).update }),
+  },
+  'acl role create': {
+    summary: 'Creates a role',
+    load: async () => ({ command: (await import('./acl-role.ts')).create }),
+  },
+  'acl role delete': {
+    summary: 'Removes a role',
+    load: async () => ({ command: (await import('./acl-role.ts')).remove }),
+  },
+  'acl role list': {
+    summary: 'Lists the roles',
+    load: async () => ({ command: (await import('./acl-role.ts')).listAll }),
+  },
+  'acl role read': {
+    summary: 'Shows a role',
+    load: async () => ({ command: (await import('./acl-role.ts')).read }),
+  },
+  'acl role update': {
+    summary: 'Changes a role',
+    load: async () => ({ command: (await import('./acl-role.ts')).update }),
+  },
+  'acl templated-policy list': {
+    summary: 'Lists the templated policies',
+    load: async () => ({ command: (await import('./acl-templated-policy.ts')).listAll }),
+  },
+  'acl templated-policy preview': {
+    summary: 'Shows the policy that a template makes of a name',
+    load: async () => ({ command: (await import('./acl-templated-policy.ts')).preview }),
+  },
+  'acl templated-policy read': {
+    summary: 'Shows a templated policy',
+    load: async () => ({ command: (await import('./acl-templated-policy.ts')).read }),
+  },
+  'acl token clone': {
+    summary: 'Creates a token with the rights of another one',
+    load: async () => ({ command: (await import('./acl-token.ts')).clone }),
+  },
+  'acl token create': {
+    summary: 'Creates a token',
+    load: async () => ({ command: (await import('./acl-token.ts')).create }),
+  },
+  'acl token delete': {
+    summary: 'Removes a token',
+    load: async () => ({ command: (await import('./acl-token.ts')).remove }),
+  },
+  'acl token list': {
+    summary: 'Lists the tokens',
+    load: async () => ({ command: (await import('./acl-token.ts')).listAll }),
+  },
+  'acl token read': {
+    summary: 'Shows a token',
+    load: async () => ({ command: (await import('./acl-token.ts')).read }),
+  },
+  'acl token update': {
+    summary: 'Changes a token',
+    load: async () => ({ command: (await import('./acl-token.ts')).update }),
+  },
+  'acl set-agent-token': {
+    summary: 'Gives the agent one of its tokens',
+    load: () => import('./acl-set-agent-token.ts'),
+  },
   agent: { summary: 'Runs a server', load: () => import('./agent.ts') },
   'catalog datacenters': { summary: 'Lists all known datacenters', load: () => import('./catalog-datacenters.ts') },
   'catalog nodes': { summary: 'Lists the nodes of a datacenter', load: () => import('./catalog-nodes.ts') },
@@ -55,6 +179,8 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'kv import': { summary: 'Reads entries from JSON into the key/value store', load: () => import('./kv-import.ts') },
   'kv put': { summary: 'Sets an entry of the key/value store', load: () => import('./kv-put.ts') },
   leave: { summary: 'Makes the agent leave its pools and stop', load: () => import('./leave.ts') },
+  login: { summary: 'Gets a token for what an identity provider says', load: () => import('./login.ts') },
+  logout: { summary: 'Ends a token that came from a login', load: () => import('./logout.ts') },
   maint: { summary: 'Shows and changes maintenance of the node or a service', load: () => import('./maint.ts') },
   members: { summary: 'Lists the members of a pool', load: () => import('./members.ts') },
   monitor: { summary: 'Shows the log of a running agent', load: () => import('./monitor.ts') },
