@@ -27,7 +27,7 @@ import {
   type EntrySource,
   gatewayOf,
   matchIntentions,
-  type ProxySnapshot,
+  ProxySnapshot,
   resolveServiceConfig,
   upstreamQuestions,
 } from '#mesh'
@@ -54,7 +54,8 @@ export interface ProxySnapshotsModules {
 }
 
 export interface SnapshotAnswer {
-  readonly snapshot: ProxySnapshot
+  /** JSON of a ProxySnapshot. */
+  readonly snapshot: object
   /** Names its content. */
   readonly hash: string
 }
@@ -133,7 +134,7 @@ export class ProxySnapshots {
         [...direct].map(async ([key, target]) => [key, await this.#instances(key, target, signal, onChange)] as const),
       ),
     )
-    const snapshot = buildSnapshot({
+    const built = buildSnapshot({
       ...facts,
       datacenter: this.#here.datacenter,
       defaultAllow: this.#here.defaultAllow,
@@ -145,6 +146,7 @@ export class ProxySnapshots {
       instances: (target) => instances.get(keyOf(target)) ?? [],
       gateways: (datacenter) => facts.gateways.get(datacenter) ?? [],
     })
+    const snapshot = ProxySnapshot.toJson(built) as object
     const hash = createHash('sha256').update(JSON.stringify(snapshot)).digest('hex').slice(0, 16)
     return { snapshot, hash }
   }

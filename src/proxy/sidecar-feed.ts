@@ -3,23 +3,11 @@
  */
 import { type Clock, type Logger, messageOf, sleep } from '#base'
 import { type HttpClient, segment } from '#client'
-import type { ProxySnapshot } from '#mesh'
-import { proxyError } from './errors.ts'
+import { ProxySnapshot } from '#mesh'
 
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 10_000
 const WAIT = '5m'
-
-/** The agent is trusted with the shape of its own snapshot; what is no snapshot at all is another program's answer. */
-function isSnapshot(value: unknown): value is ProxySnapshot {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'Kind' in value &&
-    value.Kind === 'connect-proxy' &&
-    'Public' in value
-  )
-}
 
 /**
  * Hands over the first snapshot and each that differs from the one before, until the signal is aborted. What was handed
@@ -38,8 +26,7 @@ export async function followSnapshot(
       const path = `/v1/internal/proxy-snapshot/${segment(proxyId)}`
       const query = hash === '' ? {} : { hash, wait: WAIT, index: 1 }
       const answer = await client.expect('GET', path, { query, signal })
-      const snapshot: unknown = JSON.parse(answer.body.toString('utf8'))
-      if (!isSnapshot(snapshot)) throw proxyError('GATEWAY_SERVER_ANSWER', { address: client.address })
+      const snapshot = ProxySnapshot.fromJson(JSON.parse(answer.body.toString('utf8')), '', { unknownKeys: 'skip' })
       const next = String(answer.headers['x-consul-contenthash'] ?? '')
       if (next !== hash) await apply(snapshot)
       hash = next
