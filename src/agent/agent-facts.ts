@@ -104,7 +104,7 @@ function stats(facts: SelfFacts): AgentSelf['Stats'] {
     agent: { check_monitors: '0', check_ttls: '0', checks: String(facts.checks), services: String(facts.services) },
     build: { prerelease: '', revision: '', version: CONSUL_VERSION, version_metadata: `hanse${HANSE_VERSION}` },
     consul: {
-      acl: 'disabled',
+      acl: facts.config.acl.enabled ? 'enabled' : 'disabled',
       bootstrap: 'true',
       known_datacenters: String(facts.datacenters),
       leader: 'true',

@@ -22,6 +22,8 @@ export async function jsonBody<T>(request: ApiRequest, kind: Kind<T>, what: stri
   }
 }
 
+const NOTHING = Buffer.from(JSON.stringify({}))
+
 /** The same for objects; `optional`: nothing at all stands for an empty one. */
 export async function aclBody<T>(
   request: ApiRequest,
@@ -30,7 +32,7 @@ export async function aclBody<T>(
   { optional = false }: { optional?: boolean } = {},
 ): Promise<T> {
   const body = await request.body(MAX_JSON_BODY_BYTES)
-  const given = optional && body.length === 0 ? Buffer.from('{}') : body
+  const given = optional && body.length === 0 ? NOTHING : body
   return jsonBody({ ...request, body: async () => given }, kind, `${name} decoding failed`)
 }
 
