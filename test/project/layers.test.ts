@@ -29,7 +29,7 @@ test('every exception to the rule about globals says why', () => {
 test('layerViolations() accepts an import of a folder above, of Node, and of a file beside', () => {
   const found = of({
     'src/net/tls.ts':
-      "import { a } from '#base'\nimport net from 'node:net'\nimport yaml from 'yaml'\nimport { b } from './alpn.ts'\nnew Date(5)",
+      "import { a } from '#base'\nimport net from 'node:net'\nimport yaml from 'yaml'\nimport { b } from './alpn.ts'\nnew Date(5)\nBuffer.from('msgpack')",
     'src/net/alpn.ts': 'export const b = 1',
     'src/net/tls.test.ts':
       "import packet from 'dns-packet'\nimport { c } from '#net'\nimport { a } from './index.ts'\nDate.now()",

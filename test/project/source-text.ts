@@ -23,7 +23,7 @@ export function importsOf(source: string): Import[] {
   const text = withoutComments(source)
   const code = codeOnly(source)
   const found: Import[] = []
-  for (const match of text.matchAll(/\b(?:from|import)\s*\(?\s*(['"])([^'"\n]+)\1/g)) {
+  for (const match of text.matchAll(/(?<!\.)\b(?:from|import)\s*\(?\s*(['"])([^'"\n]+)\1/g)) {
     // The word has to be code: inside a string it was blanked.
     if (code[match.index] !== text[match.index]) continue
     found.push({ specifier: match[2] ?? '', line: lineAt(text, match.index) })
