@@ -141,6 +141,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'config list': { summary: 'Lists the config entries of a kind', load: () => import('./config-list.ts') },
   'config read': { summary: 'Shows a config entry', load: () => import('./config-read.ts') },
   'config write': { summary: 'Creates or replaces a config entry', load: () => import('./config-write.ts') },
+  'connect ca get-config': {
+    summary: 'Shows the configuration of the certificate authority',
+    load: () => import('./connect-ca-get-config.ts'),
+  },
+  'connect ca set-config': {
+    summary: 'Changes the configuration of the certificate authority',
+    load: () => import('./connect-ca-set-config.ts'),
+  },
   'connect proxy': {
     summary: 'Runs a built-in proxy: a sidecar, or the mesh gateway',
     load: () => import('./connect-proxy.ts'),
