@@ -51,7 +51,7 @@ const LEFT_OUT: ReadonlyMap<number, string> = new Map([
 const DENIED = new Set([30, 33, 107, 127, 128, 137, 156, 227, 232, 255, 261, 327, 674, 697, 698, 761, 762, 792, 793])
 
 function isReplayed({ n, area }: Exchange): boolean {
-  return DENIED.has(n) || (area.startsWith('acl') && !LEFT_OUT.has(n))
+  return DENIED.has(n) || (/^(?:acl|agent tokens$)/.test(area) && !LEFT_OUT.has(n))
 }
 
 let federation: TwoDatacenters
@@ -92,7 +92,8 @@ after(async () => {
 
 async function serve({ endpoints }: Datacenter, nodeName: string): Promise<number> {
   const base = { clock: systemClock, random: seededRandom(7), log: silentLogger, metrics: new Metrics() }
-  const server = httpApi({ ...base, endpoints, agent: { ...emptyAgent(), nodeName } })
+  const setAgentToken = (kind: string) => kind === 'agent' || kind === 'replication'
+  const server = httpApi({ ...base, endpoints, agent: { ...emptyAgent(), nodeName }, setAgentToken })
   servers.push(server)
   return (await server.listen({ host: '127.0.0.1', port: 0 })).port
 }

@@ -3,7 +3,7 @@
  *
  * Source: RPC wire notes §7, §10 "ACL".
  */
-import { aclError, checkLookupId, checkPolicyDelete, preparePolicy } from '#acl'
+import { aclError, checkLookupId, checkPolicyDelete, isExpired, preparePolicy } from '#acl'
 import {
   ACLPolicy,
   ACLPolicyBatchGetRequest,
@@ -65,9 +65,9 @@ export const policyResolve = readOperation({
   reply: ACLPolicyBatchResponse,
   scope: 'datacenter',
   anyone: 'a token may read the policies that it links to, and no others',
-  query(tx, { PolicyIDs, Token }) {
+  query(tx, { PolicyIDs, Token }, context) {
     const token = tx.aclTokens.bySecret(Token)
-    if (token === undefined) throw aclError('ACL_NOT_FOUND', { subject: '' })
+    if (token === undefined || isExpired(token, context.wallMs())) throw aclError('ACL_NOT_FOUND', { subject: '' })
     const own = linked(tx, token).policies
     return ACLPolicyBatchResponse.of({ Policies: own.filter(({ ID }) => PolicyIDs?.includes(ID)) })
   },

@@ -4,7 +4,7 @@
  *
  * Source: RPC wire notes §7, §10 "ACL".
  */
-import { aclError, checkLookupId, currentLinks, prepareRole } from '#acl'
+import { aclError, checkLookupId, currentLinks, isExpired, prepareRole } from '#acl'
 import {
   ACLRole,
   ACLRoleBatchGetRequest,
@@ -75,9 +75,9 @@ export const roleResolve = readOperation({
   reply: ACLRoleListResponse,
   scope: 'datacenter',
   anyone: 'a token may read the roles that it links to, and no others',
-  query(tx, { RoleIDs, Token }) {
+  query(tx, { RoleIDs, Token }, context) {
     const token = tx.aclTokens.bySecret(Token)
-    if (token === undefined) throw aclError('ACL_NOT_FOUND', { subject: '' })
+    if (token === undefined || isExpired(token, context.wallMs())) throw aclError('ACL_NOT_FOUND', { subject: '' })
     const own = linked(tx, token).roles
     return ACLRoleListResponse.of({ Roles: own.filter(({ ID }) => RoleIDs?.includes(ID)) })
   },

@@ -28,6 +28,8 @@ import { ALL_RIGHTS, Rights } from './rights.ts'
 
 /** Tokens whose rights are kept; the one that was used longest ago goes. */
 export const MAX_RESOLVED_TOKENS = 8192
+/** Tokens that the primary is asked about at a time; beyond it the down policy decides. */
+export const MAX_ASKED_TOKENS = 256
 
 const DENY_ALL = compileAuthorizer([], { defaultPolicy: 'deny' })
 const ALLOW_ALL = compileAuthorizer([], { defaultPolicy: 'allow' })
@@ -60,6 +62,7 @@ export class TokenResolver {
   readonly #resolved = new Map<string, Resolved>()
   readonly #asking = new Map<string, Promise<Rights>>()
   #lastKey = 0
+  #primaryAnswers = true
 
   constructor(options: TokenResolverOptions) {
     this.#options = options
@@ -84,6 +87,9 @@ export class TokenResolver {
     if (known !== undefined) return known
     const asked = this.#asking.get(token)
     if (asked !== undefined) return asked
+    if (this.#asking.size >= MAX_ASKED_TOKENS) {
+      return this.#withoutPrimary(token, undefined, new Error(`${MAX_ASKED_TOKENS} tokens are asked about already`))
+    }
     const asking = this.#ask(token).finally(() => this.#asking.delete(token))
     this.#asking.set(token, asking)
     return asking
@@ -140,6 +146,7 @@ export class TokenResolver {
     })
     try {
       const { Token, ExpandedPolicies, ExpandedRoles } = await askPrimary(secret)
+      this.#primaryAnswers = true
       if (Token === null || Token.Local) throw aclError('ACL_NOT_FOUND', { subject: '' })
       this.#refuseExpired(Token)
       const { policies } = state.read((tx) => linked(tx, Token, ExpandedPolicies ?? [], ExpandedRoles ?? [])).value
@@ -160,7 +167,12 @@ export class TokenResolver {
     error: unknown,
   ): Rights {
     const { acl, clock, log, datacenter } = this.#options
-    log.warn('cannot resolve a token: the primary did not answer', { policy: acl.downPolicy, error: messageOf(error) })
+    // Once, not for every request.
+    if (this.#primaryAnswers) {
+      const policy = acl.downPolicy
+      log.warn('tokens of the primary are decided by the down policy', { policy, error: messageOf(error) })
+    }
+    this.#primaryAnswers = false
     if (local !== undefined) return this.#rights(local.token, policiesInForce(local.policies, datacenter))
     const before = this.#resolved.get(secret)
     const extends_ = acl.downPolicy === 'extend-cache' || acl.downPolicy === 'async-cache'

@@ -15,12 +15,20 @@ const IN_FORCE = { timeoutMs: 10_000 }
 const STARTED = { timeoutMs: 30_000 }
 const MANAGEMENT = 'aaaaaaaa-1111-4000-8000-00000000000a'
 const REPLICATION = 'bbbbbbbb-2222-4000-8000-00000000000b'
+const GATEWAY = 'dddddddd-4444-4000-8000-00000000000d'
 const REPLICATION_RULES = `
   acl = "write"
   operator = "write"
   agent_prefix "" { policy = "read" }
   node_prefix "" { policy = "write" }
   service_prefix "" { policy = "read" intentions = "read" }`
+
+/** No more than a gateway needs, as docs/operating.md says. */
+const GATEWAY_RULES = `
+  service "mesh-gateway" { policy = "write" }
+  node_prefix "" { policy = "read" }
+  service_prefix "" { policy = "read" }
+  agent_prefix "" { policy = "read" }`
 
 const bed = new TestBed()
 let all: readonly [Datacenter, Datacenter, Datacenter]
@@ -32,10 +40,12 @@ before(async () => {
   const dc1 = await bed.make({
     name: 'dc1',
     token: MANAGEMENT,
+    programToken: GATEWAY,
     settings: { acl: { ...acl, tokens: { initial_management: MANAGEMENT } } },
   })
   const secondary = {
     token: MANAGEMENT,
+    programToken: GATEWAY,
     primaryGateways: [primaryGateway],
     settings: { acl: { ...acl, enable_token_replication: true } },
   }
@@ -44,10 +54,14 @@ before(async () => {
   all = [dc1, dc2, dc3]
   dc1.startServer()
   await dc1.ready()
+  for (const [Name, Rules, SecretID] of [
+    ['replication', REPLICATION_RULES, REPLICATION],
+    ['gateway', GATEWAY_RULES, GATEWAY],
+  ]) {
+    await dc1.client.json('PUT', '/v1/acl/policy', { body: { Name, Rules } })
+    await makeToken(dc1, { SecretID, Policies: [{ Name }] })
+  }
   dc1.startGateway(primaryGateway)
-  await dc1.client.json('PUT', '/v1/acl/policy', { body: { Name: 'replication', Rules: REPLICATION_RULES } })
-  const body = { SecretID: REPLICATION, Policies: [{ Name: 'replication' }] }
-  await dc1.client.json('PUT', '/v1/acl/token', { body })
   for (const each of [dc2, dc3]) {
     each.startServer()
     await each.ready()
@@ -193,7 +207,7 @@ test('without the primary, known tokens go on, and global writes fail by name', 
 })
 
 test('no token is in any output, nor in a file that others may read', () => {
-  const secrets = [MANAGEMENT, REPLICATION]
+  const secrets = [MANAGEMENT, REPLICATION, GATEWAY]
   for (const program of bed.programs.started) {
     for (const secret of secrets) assert.ok(!program.output.includes(secret), `${program.name} tells a token`)
   }

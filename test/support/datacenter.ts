@@ -48,6 +48,8 @@ export interface DatacenterOptions {
   readonly apiAddress?: string
   /** What the test and the datacenter's own programs ask with. */
   readonly token?: string
+  /** What its programs ask with, where that is another. */
+  readonly programToken?: string
   /** More settings of the server. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -118,8 +120,8 @@ export class Datacenter {
   }
 
   get #env(): Record<string, string> {
-    const { token } = this.#options
-    return token === undefined ? {} : { CONSUL_HTTP_TOKEN: token }
+    const { token, programToken = token } = this.#options
+    return programToken === undefined ? {} : { CONSUL_HTTP_TOKEN: programToken }
   }
 
   #writeFiles(directory: string): void {

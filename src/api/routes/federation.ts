@@ -31,7 +31,8 @@ export function federationRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
       methods: {
         GET: guarded(
           ports,
-          agentNeeds(agent).operatorRead,
+          // What a mesh gateway may read with the rights that Consul's charts give it.
+          agentNeeds(agent).agentRead,
           call(async (request) => jsonAnswer(await agent.federationStatus(), request.pretty)),
         ),
       },
