@@ -7,13 +7,15 @@
  *
  * Source: RPC wire notes §6 to §9.
  */
-import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
-import { ACLTokenGetRequest, ACLTokenResponse, decode, encode, type QueryMeta, type Struct } from '#codec'
+import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
+import { decode, encode, type QueryMeta } from '#codec'
 import { UnknownMethodError } from '#net'
 import type { ReadTx, State } from '#state'
 import { type AclPort, NO_ACLS } from './acl-port.ts'
+import { datacenterOf, type Judged, judgedBy, type Placed, serviceOf, tokenOf, withToken } from './addressing.ts'
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
+import { type Forwarded, Forwarder } from './forwarder.ts'
 import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
 import type {
   AnyOperation,
@@ -22,38 +24,15 @@ import type {
   ReadArgs,
   ReadContext,
   ReadOperation,
-  Route,
   RoutedArgs,
   Scope,
-  WireCall,
 } from './operation.ts'
 import { allOperations } from './operations.ts'
-import type { ForwardRequest, Ports, Router } from './ports.ts'
+import type { Ports, Router } from './ports.ts'
 import { askerOf, questionKey } from './question-key.ts'
 import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
 import { TokenResolver } from './token-resolver.ts'
-
-/** A read without MaxQueryTime waits this long. */
-export const DEFAULT_WAIT_MS = 300_000
-/** Longest wait; what is asked above it is cut. */
-export const MAX_WAIT_MS = 600_000
-/** A wait is stretched by up to this part of itself, so that many do not end together. */
-export const WAIT_JITTER_FRACTION = 1 / 16
-/** Added to the wait when another datacenter is asked: time for the way there and back. */
-const FORWARD_HOLD_MS = 7_000
-/** Longest time for a call to another datacenter that does not wait for a change. */
-const FORWARD_TIMEOUT_MS = 60_000
-const NS_PER_MS = 1_000_000
-/** Added to the error of another datacenter, once per hop. */
-const HOP_PREFIX = 'rpc error making call: '
-
-/** What the primary is asked about a token that is not here. */
-const TOKEN_READ: WireCall<ACLTokenGetRequest, ACLTokenResponse> = {
-  name: 'ACL.TokenRead',
-  args: ACLTokenGetRequest,
-  reply: ACLTokenResponse,
-}
-const TOKEN_READ_TIMEOUT_MS = 10_000
+import { cappedWaitMs, WAIT_JITTER_FRACTION } from './waits.ts'
 
 export interface EndpointsOptions {
   readonly datacenter: string
@@ -87,6 +66,7 @@ export class Endpoints {
   readonly #options: EndpointsOptions
   readonly acl: AclPort
   readonly #tokens: TokenResolver
+  readonly #forwarder: Forwarder
   readonly #facts: Facts
   readonly #answers: LiveAnswers
   readonly #readContext: ReadContext
@@ -100,7 +80,12 @@ export class Endpoints {
     this.#options = options
     this.acl = options.acl ?? NO_ACLS
     this.#facts = { acl: this.acl, look: (query) => options.state.read(query).value }
-    this.#tokens = this.#resolver()
+    this.#forwarder = new Forwarder(options.router)
+    this.#tokens = new TokenResolver({
+      ...options,
+      acl: this.acl,
+      askPrimary: (secret) => this.#forwarder.askAboutToken(secret, options.primaryDatacenter),
+    })
     this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
     const served = [...allOperations, ...(options.operations ?? [])]
     this.#operations = new Map(served.map((each) => [each.name, each]))
@@ -241,29 +226,14 @@ export class Endpoints {
     return internal ? ALL_RIGHTS : this.#tokens.resolve(judgedBy(operation, args))
   }
 
-  #resolver(): TokenResolver {
-    const { datacenter, primaryDatacenter, state, clock, log } = this.#options
-    const askPrimary = (secret: string) => {
-      const args = ACLTokenGetRequest.of({
-        Datacenter: primaryDatacenter,
-        TokenID: secret,
-        TokenIDType: 'secret',
-        Expanded: true,
-        AllowStale: true,
-      })
-      return this.#ask(TOKEN_READ, args, { datacenter: primaryDatacenter, timeoutMs: TOKEN_READ_TIMEOUT_MS })
-    }
-    return new TokenResolver({ datacenter, primaryDatacenter, acl: this.acl, state, clock, log, askPrimary })
-  }
-
-  async #ask<A, R>(
-    { name, args: shape, reply }: WireCall<A, R>,
+  #forward<A extends RoutedArgs>(
+    operation: Forwarded<A>,
     args: A,
-    to: { datacenter: string; timeoutMs: number },
-    signal?: AbortSignal,
-  ): Promise<R> {
-    const request = { ...to, method: name, body: encode(shape, args), ...(signal && { signal }) }
-    return decode(reply, await this.#send(request))
+    datacenter: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    const seen = 'Token' in args ? { ...args, Token: this.#tokens.forwarded(tokenOf(args)) } : args
+    return this.#forwarder.forward(operation, seen, datacenter, signal)
   }
 
   /** The datacenter that has to do it, if it is not this one. */
@@ -282,36 +252,6 @@ export class Endpoints {
     if (scope !== 'primary' || datacenterOf(args) !== this.datacenter) return
     const { datacenter, primaryDatacenter } = this
     throw endpointError('NOT_PRIMARY', { operation: name, datacenter, primaryDatacenter })
-  }
-
-  async #forward<A extends RoutedArgs>(
-    operation: {
-      readonly name: string
-      readonly access: string
-      readonly args: Struct<A>
-      readonly route?: Route<A>
-    },
-    args: A,
-    datacenter: string,
-    signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
-    const seen = 'Token' in args ? { ...args, Token: this.#tokens.forwarded(tokenOf(args)) } : args
-    const there = operation.route?.with(seen, datacenter) ?? { ...seen, Datacenter: datacenter }
-    const body = encode(operation.args, there)
-    const timeoutMs = forwardTimeoutMs(args)
-    const repeatable = operation.access === 'read'
-    return this.#send({ datacenter, method: operation.name, body, timeoutMs, repeatable, ...(signal && { signal }) })
-  }
-
-  /** To another datacenter; the text of its error gets the prefix of a hop. */
-  async #send(request: ForwardRequest): Promise<Buffer> {
-    try {
-      return await this.#options.router.forward(request)
-    } catch (error) {
-      if (codeOf(error) !== 'RPC_REMOTE') throw error
-      const text = HOP_PREFIX + messageOf(error)
-      throw endpointError(remoteCode(text), { text }, error)
-    }
   }
 
   async #answer<A extends ReadArgs, R extends QueryMeta>(
@@ -381,65 +321,7 @@ export class Endpoints {
 
   #callContext(signal: AbortSignal | undefined, rights: Rights): CallContext {
     const { state, router, ports, clock, random, log } = this.#options
-    const ask: CallContext['ask'] = (wire, args, to) => this.#ask(wire, args, to, signal)
+    const ask: CallContext['ask'] = (wire, args, to) => this.#forwarder.ask(wire, args, to, signal)
     return { ...this.#readContext, state, router, ports, clock, random, log, rights, acl: this.acl, signal, ask }
   }
-}
-
-/** The asked wait in milliseconds: default and cap applied, jitter not. */
-function cappedWaitMs(maxQueryTimeNs: number): number {
-  const askedMs = maxQueryTimeNs / NS_PER_MS
-  return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
-}
-
-/** What finding out who asks looks at. */
-interface Judged<A> {
-  bearer?(args: A): string
-  readonly anyone?: string
-}
-
-/** What everyone may do is not judged by a token, good or bad, unless it says so. */
-function judgedBy<A extends object>({ bearer, anyone }: Judged<A>, args: A): string {
-  if (bearer !== undefined) return bearer(args)
-  return anyone === undefined ? tokenOf(args) : ''
-}
-
-/** What routing looks at. */
-interface Placed<A> {
-  readonly scope: Scope
-  readonly route?: Route<A>
-  inPrimary?(args: A, facts: Facts): boolean
-}
-
-const NOT_FOUND_THERE =
-  /Cannot find \w[\w ]* to delete|^[^"]*Requested [\w ]+ does not exist: ACL not found|Intention not found$/
-
-/** HTTP has a status of its own for what another datacenter says of tokens, and of objects that are not there. */
-function remoteCode(text: string): 'REMOTE_ERROR' | 'REMOTE_REFUSED' | 'REMOTE_NOT_FOUND' {
-  if (NOT_FOUND_THERE.test(text)) return 'REMOTE_NOT_FOUND'
-  return /Permission denied|ACL not found/.test(text) ? 'REMOTE_REFUSED' : 'REMOTE_ERROR'
-}
-
-function tokenOf(args: object): string {
-  return 'Token' in args && typeof args.Token === 'string' ? args.Token : ''
-}
-
-function withToken<A extends object>(args: A, token: string | undefined): A {
-  return token && 'Token' in args && args.Token === '' ? { ...args, Token: token } : args
-}
-
-function datacenterOf(args: object): string {
-  return 'Datacenter' in args && typeof args.Datacenter === 'string' ? args.Datacenter : ''
-}
-
-/** Longer for a read that waits for a change. */
-function forwardTimeoutMs(args: object): number {
-  const waits = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
-  if (!waits || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') return FORWARD_TIMEOUT_MS
-  return cappedWaitMs(args.MaxQueryTime) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
-}
-
-/** `Catalog.ListNodes` → `Catalog`. */
-function serviceOf(method: string): string {
-  return method.slice(0, Math.max(0, method.lastIndexOf('.')))
 }

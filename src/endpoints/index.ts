@@ -13,10 +13,8 @@ export * as coordinate from './coordinate.ts'
 export * as discoveryChain from './discovery-chain.ts'
 export {
   type CallOptions,
-  DEFAULT_WAIT_MS,
   Endpoints,
   type EndpointsOptions,
-  MAX_WAIT_MS,
 } from './endpoints.ts'
 export { endpointError } from './errors.ts'
 export * as federationState from './federation-state.ts'
@@ -40,3 +38,4 @@ export { allOperations } from './operations.ts'
 export type { CAPort, EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as status from './status.ts'
+export { DEFAULT_WAIT_MS, MAX_WAIT_MS } from './waits.ts'

@@ -3,26 +3,16 @@
  * joins, what is told to the primary and copied from it, and the doctor who watches over it.
  */
 import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
-import {
-  ACLReplicationStatus,
-  CONFIG_ENTRY_KINDS,
-  ConfigEntryListAllRequest,
-  DCSpecificRequest,
-  type FederationState,
-  FederationStateRequest,
-} from '#codec'
-import { type AclPort, type AnyOperation, configEntry, type Endpoints, federationState } from '#endpoints'
+import { ACLReplicationStatus, type FederationState, FederationStateRequest } from '#codec'
+import { type AnyOperation, type Endpoints, federationState } from '#endpoints'
 import type { GossipEvent, GossipPool } from '#gossip'
 import { RpcConnectionPool } from '#net'
 import type { State } from '#state'
-import { aclReplicationStatus, replicatedPolicies, replicatedRoles, replicatedTokens } from './acl-replication.ts'
-import { replicatedConfigEntries } from './config-entries.ts'
+import { Copies } from './copies.ts'
 import { Doctor } from './doctor.ts'
-import { federationError } from './errors.ts'
-import { FederationStateAntiEntropy, replicatedFederationStates } from './federation-states.ts'
+import { FederationStateAntiEntropy } from './federation-states.ts'
 import { PrimaryGatewaysPusher, primaryGatewaysOperation } from './primary-gateways.ts'
 import { Probe } from './probe.ts'
-import { type ReplicatedType, Replicator } from './replication.ts'
 import { WanRouter } from './router.ts'
 import { asServer } from './servers.ts'
 import type { FederationStatus } from './status.ts'
@@ -32,12 +22,6 @@ import { WanReunion } from './wan-reunion.ts'
 
 /** The primary forgets the gateways of datacenters that nobody knows any more. */
 const PRUNE_INTERVAL_MS = 3_600_000
-/** How long one question for the primary's list may wait for a change. */
-const LIST_WAIT_NS = 300 * 1e9
-
-/** A replicator of any type, once it runs. */
-type RunningReplicator = Pick<Replicator<unknown>, 'name' | 'status' | 'stop' | 'wake'>
-
 export interface FederationOptions {
   readonly datacenter: string
   readonly primaryDatacenter: string
@@ -65,7 +49,7 @@ export class Federation {
   readonly #pool: RpcConnectionPool
   readonly #doctor: Doctor
   readonly #probe: Probe
-  readonly #replicators: RunningReplicator[] = []
+  readonly #copies: Copies
   readonly #stops: (() => void)[] = []
   #antiEntropy: FederationStateAntiEntropy | undefined
   #wanJoin: WanJoin | undefined
@@ -85,12 +69,17 @@ export class Federation {
     })
     this.router = new WanRouter(options, { ...modules, ...link, pool: this.#pool })
     this.#probe = new Probe({ router: this.router, reachability: link.reachability, clock })
+    this.#copies = new Copies(options.primaryDatacenter, {
+      ...modules,
+      ...link,
+      requireFederationStates: () => this.#requireFederationStates(),
+    })
     this.#doctor = new Doctor(options, {
       ...modules,
       ...link,
       wan,
       router: this.router,
-      replication: () => Object.fromEntries(this.#replicators.map((each) => [each.name, each.status])),
+      replication: () => this.#copies.status,
     })
   }
 
@@ -164,7 +153,7 @@ export class Federation {
   }
 
   #startSecondary(endpoints: Endpoints, wan: GossipPool): void {
-    const { clock, log, state } = this.#modules
+    const { clock, log } = this.#modules
     const { primaryDatacenter } = this.#options
     const wanJoin = new WanJoin(primaryDatacenter, {
       wan,
@@ -175,83 +164,19 @@ export class Federation {
     this.#wanJoin = wanJoin
     wanJoin.start()
     this.#stops.push(() => wanJoin.stop())
-    this.#replicate(
-      replicatedFederationStates(state, async (minIndex, signal) => {
-        this.#requireFederationStates()
-        const reply = await endpoints.call(
-          federationState.list,
-          DCSpecificRequest.of({
-            Token: replicationToken(endpoints.acl),
-            Datacenter: primaryDatacenter,
-            AllowStale: true,
-            MinQueryIndex: minIndex,
-            MaxQueryTime: LIST_WAIT_NS,
-          }),
-          { signal },
-        )
-        return { index: reply.Index, items: reply.States ?? [] }
-      }),
-    )
-    this.#replicate(
-      replicatedConfigEntries(state, async (minIndex, signal) => {
-        const reply = await endpoints.call(
-          configEntry.listAll,
-          ConfigEntryListAllRequest.of({
-            Kinds: CONFIG_ENTRY_KINDS,
-            Token: replicationToken(endpoints.acl),
-            Datacenter: primaryDatacenter,
-            AllowStale: true,
-            MinQueryIndex: minIndex,
-            MaxQueryTime: LIST_WAIT_NS,
-          }),
-          { signal },
-        )
-        // What is left out would be taken for deleted.
-        if (reply.ResultsFilteredByACLs) throw federationError('REPLICATION_FILTERED', { type: 'config entries' })
-        return { index: reply.Index, items: reply.Entries }
-      }),
-    )
-    if (endpoints.acl.enabled) this.#replicateAcls(endpoints)
-  }
-
-  #replicateAcls(endpoints: Endpoints): void {
-    const { state } = this.#modules
-    const asking = (minIndex: number) => ({
-      Token: replicationToken(endpoints.acl),
-      Datacenter: this.#options.primaryDatacenter,
-      AllowStale: true,
-      MinQueryIndex: minIndex,
-      MaxQueryTime: LIST_WAIT_NS,
-    })
-    const modules = { state, endpoints, asking }
-    this.#replicate(replicatedPolicies(modules))
-    this.#replicate(replicatedRoles(modules))
-    if (endpoints.acl.replicatesTokens) this.#replicate(replicatedTokens(modules))
+    this.#copies.start(endpoints)
+    this.#stops.push(() => this.#copies.stop())
   }
 
   /** GET /v1/acl/replication. `enabled`: whether there are ACLs to copy. */
   aclReplicationStatus(enabled: boolean): ACLReplicationStatus {
     if (!enabled || this.#primary) return ACLReplicationStatus.of()
-    const statuses = new Map(this.#replicators.map((each) => [each.name, each.status]))
-    return aclReplicationStatus(this.#options.primaryDatacenter, statuses)
+    return this.#copies.aclStatus
   }
 
   /** What replication failed for may be there now: a token. */
   retryReplication(): void {
-    for (const replicator of this.#replicators) replicator.wake()
-  }
-
-  #replicate<T>(type: ReplicatedType<T>): void {
-    const { clock, log, metrics, link } = this.#modules
-    const replicator = new Replicator(type, {
-      clock,
-      log: log.named('replication'),
-      metrics,
-      onRound: (worked) => (worked ? link.locator.replicationSucceeded() : link.locator.replicationFailed()),
-    })
-    this.#replicators.push(replicator)
-    replicator.start()
-    this.#stops.push(() => replicator.stop())
+    this.#copies.wake()
   }
 
   /** Peers replicate federation states only when every server on both sides knows them. */
@@ -336,7 +261,7 @@ export class Federation {
   #wake(): void {
     this.#wanJoin?.wake()
     this.#antiEntropy?.wake()
-    for (const replicator of this.#replicators) replicator.wake()
+    this.#copies.wake()
   }
 
   async #prune(endpoints: Endpoints): Promise<void> {
@@ -356,13 +281,4 @@ export class Federation {
       }
     }
   }
-}
-
-/** The token that a secondary copies with. @throws REPLICATION_TOKEN_MISSING where nothing is shown without one */
-function replicationToken(acl: AclPort): string {
-  const token = acl.replicationToken()
-  if (token === '' && acl.enabled && acl.defaultPolicy === 'deny') {
-    throw federationError('REPLICATION_TOKEN_MISSING', {})
-  }
-  return token
 }
