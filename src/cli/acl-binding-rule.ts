@@ -14,7 +14,11 @@ const WRITTEN: FlagSpecs = {
   description: { kind: 'string', value: 'text', help: 'Description' },
   selector: { kind: 'string', value: 'expression', help: 'Which logins it is for; all when empty' },
   'bind-type': { kind: 'string', value: 'type', help: 'service, node, role, policy or templated-policy' },
-  'bind-name': { kind: 'string', value: 'name', help: 'Name that tokens are bound to; may hold variables of the login' },
+  'bind-name': {
+    kind: 'string',
+    value: 'name',
+    help: 'Name that tokens are bound to; may hold variables of the login',
+  },
   'bind-vars': { kind: 'list', value: 'name=value', help: 'Variable of a templated policy' },
 }
 
