@@ -60,6 +60,13 @@ export interface SnapshotAnswer {
   readonly hash: string
 }
 
+/** One building of a snapshot: until when it is followed, who asks, what to do when any of it changes. */
+interface Round {
+  readonly signal: AbortSignal
+  readonly token: string
+  readonly onChange: () => void
+}
+
 /** What the tables say about one proxy. */
 interface Facts {
   readonly node: Node
@@ -95,7 +102,7 @@ export class ProxySnapshots {
    */
   async get(
     proxyId: string,
-    options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal },
+    options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal; readonly token: string },
   ): Promise<SnapshotAnswer> {
     const { clock } = this.#modules
     const deadline = clock.nowMs() + options.waitMs
@@ -104,7 +111,7 @@ export class ProxySnapshots {
       const signal = AbortSignal.any([options.signal, round.signal])
       try {
         const changed = Promise.withResolvers<void>()
-        const answer = await this.#build(proxyId, signal, () => changed.resolve())
+        const answer = await this.#build(proxyId, { signal, token: options.token, onChange: () => changed.resolve() })
         const waitMs = deadline - clock.nowMs()
         if (answer.hash !== options.hash || waitMs <= 0 || options.signal.aborted) return answer
         const timer = clock.after(waitMs, () => changed.resolve())
@@ -118,7 +125,8 @@ export class ProxySnapshots {
     }
   }
 
-  async #build(proxyId: string, signal: AbortSignal, onChange: () => void): Promise<SnapshotAnswer> {
+  async #build(proxyId: string, round: Round): Promise<SnapshotAnswer> {
+    const { signal, onChange } = round
     const { state, leafs } = this.#modules
     const { value: facts, watch } = state.read((tx) => this.#facts(tx, proxyId))
     follow(watch, signal, onChange)
@@ -131,7 +139,7 @@ export class ProxySnapshots {
     )
     const instances = new Map(
       await Promise.all(
-        [...direct].map(async ([key, target]) => [key, await this.#instances(key, target, signal, onChange)] as const),
+        [...direct].map(async ([key, target]) => [key, await this.#instances(key, target, round)] as const),
       ),
     )
     const built = buildSnapshot({
@@ -197,8 +205,7 @@ export class ProxySnapshots {
   async #instances(
     key: string,
     target: DiscoveryTarget,
-    signal: AbortSignal,
-    onChange: () => void,
+    { signal, token, onChange }: Round,
   ): Promise<readonly CheckServiceNode[]> {
     const { endpoints, clock, log } = this.#modules
     const args = ServiceSpecificRequest.of({
@@ -208,19 +215,20 @@ export class ProxySnapshots {
       Filter: target.Subset.Filter,
     })
     try {
-      const reply = await endpoints.call(health.serviceNodes, args, { signal })
+      const reply = await endpoints.call(health.serviceNodes, args, { signal, token })
       const wait = { ...args, MinQueryIndex: reply.Index, MaxQueryTime: INSTANCES_WAIT_NS }
-      endpoints.call(health.serviceNodes, wait, { signal }).then(onChange, () => {
+      endpoints.call(health.serviceNodes, wait, { signal, token }).then(onChange, () => {
         if (!signal.aborted) clock.after(RETRY_MS, onChange)
       })
-      this.#remember(key, reply.Nodes ?? [])
+      this.#remember(`${token} ${key}`, reply.Nodes ?? [])
     } catch (error) {
       if (!signal.aborted) {
         log.debug('instances of an upstream could not be read', { service: target.Service, error: messageOf(error) })
         clock.after(RETRY_MS, onChange)
       }
     }
-    return this.#remembered.get(key) ?? []
+    // Never what another token was shown.
+    return this.#remembered.get(`${token} ${key}`) ?? []
   }
 
   #remember(key: string, instances: readonly CheckServiceNode[]): void {

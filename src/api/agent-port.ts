@@ -117,7 +117,7 @@ export interface AgentPort {
    */
   proxySnapshot(
     proxyId: string,
-    options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal },
+    options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal; readonly token: string },
   ): Promise<{ readonly snapshot: object; readonly hash: string }>
 
   /** Feeds log lines to a listener until the answer is called. */

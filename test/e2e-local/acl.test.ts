@@ -3,10 +3,13 @@
  * local ones stay where they are, and what is known goes on without the primary.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Datacenter, readEachOther } from '../support/datacenter.ts'
+import { type Datacenter, freePorts, readEachOther } from '../support/datacenter.ts'
 import { eventually, seconds } from '../support/eventually.ts'
 import { TestBed } from '../support/federation.ts'
 
@@ -29,6 +32,9 @@ const GATEWAY_RULES = `
   node_prefix "" { policy = "read" }
   service_prefix "" { policy = "read" }
   agent_prefix "" { policy = "read" }`
+
+/** Passing from the start: the default is a look every ten seconds. */
+const ALIVE = { Name: 'alive', TTL: '1h', Status: 'passing' }
 
 const bed = new TestBed()
 let all: readonly [Datacenter, Datacenter, Datacenter]
@@ -89,6 +95,12 @@ async function status(where: Datacenter, token: string, method: string, path: st
   } finally {
     client.close()
   }
+}
+
+async function dialable(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.destroy()
 }
 
 async function makeToken(where: Datacenter, body: object): Promise<Token> {
@@ -161,6 +173,38 @@ test('a local token is good in its datacenter and is not sent to others', async 
   const client = dc2.as(SecretID)
   assert.deepEqual(await client.json('GET', '/v1/catalog/nodes', { query: { dc: 'dc1' } }), [])
   client.close()
+})
+
+test('services call each other with no more than a token for themselves, once an intention allows it', async (t) => {
+  const [dc1, dc2] = all
+  const app = createServer((_, response) => response.end('api in dc2'))
+  app.listen(0, '127.0.0.1')
+  await once(app, 'listening')
+  t.after(() => app.close())
+  const [upstream = 0, webSidecar = 0, apiSidecar = 0] = await freePorts(3)
+  const proxyDefaults = { Kind: 'proxy-defaults', Name: 'global', MeshGateway: { Mode: 'local' } }
+  await dc1.client.json('PUT', '/v1/config', { body: proxyDefaults })
+  const upstreams = [{ DestinationName: 'api', Datacenter: 'dc2', LocalBindPort: upstream }]
+  const sides = [
+    { where: dc2, Name: 'api', Port: (app.address() as AddressInfo).port, Sidecar: { Port: apiSidecar } },
+    { where: dc1, Name: 'web', Port: 9, Sidecar: { Port: webSidecar, Proxy: { Upstreams: upstreams } } },
+  ]
+  for (const { where, Name, Port, Sidecar } of sides) {
+    const { SecretID } = await makeToken(dc1, { ServiceIdentities: [{ ServiceName: Name }] })
+    const own = where.as(SecretID)
+    const service = { Name, Port, Address: '127.0.0.1', Connect: { SidecarService: { ...Sidecar, Checks: [ALIVE] } } }
+    await own.expect('PUT', '/v1/agent/service/register', { body: service })
+    own.close()
+    where.startSidecar(Name, SecretID)
+  }
+  const call = async () => (await fetch(`http://127.0.0.1:${upstream}`, { headers: { connection: 'close' } })).text()
+  await eventually('the sidecar of web listens', () => dialable(upstream), STARTED)
+  await assert.rejects(call())
+  const query = { source: 'web', destination: 'api' }
+  await dc2.client.json('PUT', '/v1/connect/intentions/exact', { query, body: { Action: 'allow' } })
+  await eventually('the call is answered', async () => assert.equal(await call(), 'api in dc2'), STARTED)
+  await dc1.client.expect('DELETE', '/v1/connect/intentions/exact', { query })
+  await eventually('the call is refused', () => assert.rejects(call()), IN_FORCE)
 })
 
 test('/v1/acl/replication says that copying goes on', async () => {

@@ -207,11 +207,12 @@ export class Datacenter {
   }
 
   /** Starts the sidecar of a service that is registered with one. */
-  startSidecar(service: string): Program {
+  startSidecar(service: string, token?: string): Program {
     const api = `${this.host}:${this.ports.http}`
     const words = ['connect', 'proxy', '-sidecar-for', service, '-log-level', 'debug', '-http-addr', api]
     const name = `sidecar of ${service} in ${this.name}`
-    return this.#programs.start(name, [...(this.#options.serverPrefix ?? []), HANSE, ...words], { env: this.#env })
+    const env = token === undefined ? this.#env : { CONSUL_HTTP_TOKEN: token }
+    return this.#programs.start(name, [...(this.#options.serverPrefix ?? []), HANSE, ...words], { env })
   }
 
   async status(): Promise<FederationStatus> {

@@ -94,6 +94,7 @@ function snapshotHandler(agent: AgentPort): Handler {
     const { MaxQueryTime } = readOptions(request.query)
     const { snapshot, hash } = await agent.proxySnapshot(request.rest, {
       hash: request.query.get('hash') ?? '',
+      token: request.token,
       waitMs: Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS),
       signal: request.signal,
     })
