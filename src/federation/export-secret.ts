@@ -11,6 +11,8 @@ import type { FederationSecret } from './secret.ts'
 export interface SecretFiles {
   readonly caCert: string
   readonly caKey: string
+  /** Where there is access control. */
+  readonly replicationToken?: string
 }
 
 /**

@@ -15,6 +15,8 @@ export interface FederationSecret {
   readonly serverConfig: { readonly primaryDatacenter: string; readonly primaryGateways: readonly string[] }
   /** Base64, absent when gossip is not encrypted. */
   readonly gossipEncryptionKey?: string
+  /** SecretID that a secondary copies policies, roles and tokens with; absent without access control. */
+  readonly replicationToken?: string
 }
 
 /** Largest manifest that is read, as Kubernetes limits a Secret. */
@@ -22,7 +24,7 @@ export const MAX_SECRET_BYTES = 1024 * 1024
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-/** The manifest, with the key names of the reference: caCert, caKey, gossipEncryptionKey, serverConfigJSON. */
+/** The manifest, with the key names of the reference: caCert, caKey, gossipEncryptionKey, replicationToken, serverConfigJSON. */
 export function renderFederationSecret(
   secret: FederationSecret,
   name = 'consul-federation',
@@ -34,6 +36,7 @@ export function renderFederationSecret(
   })
   const data: Record<string, string> = { caCert: base64(secret.caCert), caKey: base64(secret.caKey) }
   if (secret.gossipEncryptionKey !== undefined) data.gossipEncryptionKey = base64(secret.gossipEncryptionKey)
+  if (secret.replicationToken !== undefined) data.replicationToken = base64(secret.replicationToken)
   data.serverConfigJSON = base64(serverConfigJson)
   return stringify({
     apiVersion: 'v1',
@@ -85,11 +88,13 @@ export function parseFederationSecret(text: string, source: string): FederationS
     return value
   }
   const gossipEncryptionKey = optional('gossipEncryptionKey')
+  const replicationToken = optional('replicationToken')
   return {
     caCert: pem('caCert', /-----BEGIN CERTIFICATE-----/),
     caKey: pem('caKey', /-----BEGIN (EC )?PRIVATE KEY-----/),
     serverConfig: serverConfig(required('serverConfigJSON'), source),
     ...(gossipEncryptionKey === undefined ? {} : { gossipEncryptionKey }),
+    ...(replicationToken === undefined ? {} : { replicationToken }),
   }
 }
 

@@ -130,6 +130,17 @@ test('hanse federation secret exports what the secondaries were given, into a fi
   assert.match(output, /holds the key of the certificate authority/)
   assert.equal(statSync(out).mode & 0o777, 0o600)
   assert.equal(readFileSync(out, 'utf8'), readFileSync(join(directory, 'federation-secret.yaml'), 'utf8'))
+  const token = join(root, 'replication.token')
+  const withToken = ['federation', 'secret', ...address, ...ca, '-out', out, '-replication-token-file', token]
+  writeFileSync(token, 'bbbbbbbb-2222-4000-8000-00000000000b\n', { mode: 0o600 })
+  assert.equal((await programs.hanse(withToken)).code, 0)
+  const { replicationToken } = parseFederationSecret(readFileSync(out, 'utf8'), out)
+  assert.equal(replicationToken, 'bbbbbbbb-2222-4000-8000-00000000000b')
+  writeFileSync(token, 'AccessorID: aaaa\nSecretID: bbbb\n', { mode: 0o600 })
+  const refused = await programs.hanse(withToken)
+  assert.equal(refused.code, 1)
+  assert.match(refused.output, /replication-token-file.*a file with one SecretID/)
+  assert.doesNotMatch(refused.output, /bbbb/)
 })
 
 test("a user's own service is registered in one datacenter and found in another, over HTTP and DNS", async () => {
