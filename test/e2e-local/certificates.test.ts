@@ -94,8 +94,10 @@ test('a new root reaches both datacenters, and not one handshake fails meanwhile
   await dc1.client.expect('PUT', '/v1/connect/ca/configuration', {
     body: { Provider: 'consul', Config: { PrivateKeyType: 'ec', PrivateKeyBits: 384 } },
   })
+  let asked = 0
   await eventually('the secondary signs under the new root', async () => {
-    const { roots, leaf } = await trustOf(dc2, 'fresh')
+    // Another service each time: one that was signed under the old root a moment before is renewed later.
+    const { roots, leaf } = await trustOf(dc2, `fresh-${asked++}`)
     assert.equal(roots.length, 2)
     const intermediates = leaf.CertPEM.match(/-----BEGIN CERTIFICATE-----/g)?.length
     assert.ok(intermediates === 3, `${intermediates} certificates: leaf, cross-signed root and intermediate`)
