@@ -20,11 +20,10 @@ import {
   ServiceName,
   ServiceSpecificRequest,
 } from '#codec'
-import { type Endpoints, health } from '#endpoints'
+import { type Endpoints, entrySource, health } from '#endpoints'
 import {
   buildSnapshot,
   compileChain,
-  type EntrySource,
   gatewayOf,
   matchIntentions,
   ProxySnapshot,
@@ -77,10 +76,6 @@ interface Facts {
   readonly chains: ReadonlyMap<string, CompiledDiscoveryChain>
   readonly intentions: readonly Intention[]
   readonly gateways: ReadonlyMap<string, readonly CheckServiceNode[]>
-}
-
-function entriesOf(tx: ReadTx): EntrySource {
-  return { get: (kind, name) => tx.configEntries.get(kind, name), all: (kind) => tx.configEntries.ofKind(kind) }
 }
 
 const keyOf = (target: DiscoveryTarget): string => `${target.Datacenter}/${target.Service}/${target.Subset.Filter}`
@@ -170,7 +165,7 @@ export class ProxySnapshots {
     if (!proxy || !node) throw agentError('UNKNOWN_PROXY', { id: proxyId })
     const authority = tx.caRoots()
     const trustDomain = trustDomainOf(authority?.ClusterID ?? '')
-    const source = entriesOf(tx)
+    const source = entrySource(tx)
     const upstreams = (proxy.Proxy.Upstreams ?? []).map(({ DestinationName, DestinationPeer }) =>
       PeeredServiceName.of({ ServiceName: ServiceName.of({ Name: DestinationName }), Peer: DestinationPeer }),
     )

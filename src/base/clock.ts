@@ -56,6 +56,14 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   })
 }
 
+/** Resolves when the signal is aborted; at once when it is already. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
 /** A clock that stands still until `advance()` moves it; due timers run in the order of their deadlines. */
 export class ManualClock implements Clock {
   #now: number

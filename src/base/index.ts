@@ -2,7 +2,7 @@
  * base/: clock, chance, errors, log, metrics, durations, addresses. The only code that touches process globals.
  */
 export { bytesToIp, formatHostPort, type HostPort, ipToBytes, parseHostPort } from './addresses.ts'
-export { type Clock, ManualClock, sleep, systemClock, type Timer } from './clock.ts'
+export { aborted, type Clock, ManualClock, sleep, systemClock, type Timer } from './clock.ts'
 export { formatDuration, parseDuration } from './durations.ts'
 export { codeOf, type ErrorFacts, type ErrorRow, errorTable, HanseError, messageOf } from './errors.ts'
 export {

@@ -3,7 +3,7 @@
  */
 import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { CONSUL_VERSION, HANSE_VERSION, LogSink, messageOf, systemClock, systemRandom } from '#base'
+import { aborted, CONSUL_VERSION, HANSE_VERSION, LogSink, messageOf, systemClock, systemRandom } from '#base'
 import type { Command } from './command.ts'
 import { cliError } from './errors.ts'
 
@@ -57,11 +57,7 @@ docs/configuration.md. SIGTERM and SIGINT stop it, SIGHUP reloads what can be re
     print(`        Client Addr: HTTP ${agent.ports.http.join(' ')} DNS ${agent.ports.dns.join(' ')}`)
     print(`       Cluster Addr: ${agent.core.rpcAddress}`)
     print(`  Gossip Encryption: ${agent.core.gossip.lan.encrypted}`)
-    const interrupted = new Promise<undefined>((resolve) => {
-      if (signal.aborted) resolve(undefined)
-      else signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    })
-    const failure = await Promise.race([agent.stopped, interrupted])
+    const failure = await Promise.race([agent.stopped, aborted(signal).then(() => undefined)])
     process.off('SIGHUP', reload)
     if (signal.aborted && config.leaveOnTerminate) await agent.leave()
     else await agent.shutdown()

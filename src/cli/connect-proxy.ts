@@ -2,6 +2,7 @@
  * `hanse connect proxy`: the built-in proxies, a sidecar or the mesh gateway, each a process of its own.
  */
 import {
+  aborted,
   formatHostPort,
   type LogLevel,
   LogSink,
@@ -80,13 +81,6 @@ function logOf({ flags, stdout }: CommandContext, component: string) {
   return new LogSink({ level: logLevel(flags), write: (line) => stdout.write(`${line}\n`) }).logger(component)
 }
 
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-}
-
 /** The registered sidecar of a service. @throws NO_SIDECAR */
 async function sidecarOf(client: HttpClient, serviceId: string): Promise<string> {
   const services = await client.json('GET', '/v1/agent/services')
@@ -137,7 +131,7 @@ async function runGateway(context: CommandContext): Promise<number> {
     { client, clock: systemClock, log },
   )
   if (flags.bool('register')) registration.start()
-  await interrupted(signal)
+  await aborted(signal)
   log.info('stopping')
   await registration.stop()
   await gateway.close()

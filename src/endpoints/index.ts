@@ -16,8 +16,10 @@ export {
   Endpoints,
   type EndpointsOptions,
 } from './endpoints.ts'
+export { entrySource } from './entry-source.ts'
 export { endpointError } from './errors.ts'
 export * as federationState from './federation-state.ts'
+export { healthCheckFields } from './filter-fields.ts'
 export * as health from './health.ts'
 export * as intention from './intention.ts'
 export * as internal from './internal.ts'

@@ -54,24 +54,32 @@ export interface MismatchEvent {
   readonly detail: string
 }
 
+export interface MemberEvent {
+  readonly type: MemberEventType
+  readonly members: readonly Member[]
+}
+
+export interface UserEvent {
+  readonly type: 'user'
+  readonly name: string
+  readonly payload: Buffer
+  readonly ltime: number
+  readonly coalesce: boolean
+}
+
+export interface QueryEvent {
+  readonly type: 'query'
+  readonly name: string
+  readonly payload: Buffer
+  readonly ltime: number
+  readonly from: string
+}
+
 export type GossipEvent =
-  | { readonly type: MemberEventType; readonly members: readonly Member[] }
-  | {
-      readonly type: 'user'
-      readonly name: string
-      readonly payload: Buffer
-      readonly ltime: number
-      readonly coalesce: boolean
-    }
-  | {
-      readonly type: 'query'
-      readonly name: string
-      readonly payload: Buffer
-      readonly ltime: number
-      readonly from: string
-      /** Answers the asker; at most once, at most 1024 bytes encoded. */
-      respond(payload: Buffer): void
-    }
+  | MemberEvent
+  | UserEvent
+  /** `respond` answers the asker; at most once, at most 1024 bytes encoded. */
+  | (QueryEvent & { respond(payload: Buffer): void })
   | MismatchEvent
 
 export interface KeyringResult {

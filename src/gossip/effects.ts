@@ -2,7 +2,7 @@
  * What goes into a pool's core and what comes out: plain values, so that sockets, disks and simulations can all drive it.
  */
 import type { LogFields, LogLevel } from '#base'
-import type { Member, MemberEventType, MismatchEvent } from './api.ts'
+import type { Member, MemberEvent, MismatchEvent, QueryEvent, UserEvent } from './api.ts'
 import type { Coordinate } from './coordinates.ts'
 import type { StreamMessage, StreamProblem } from './stream.ts'
 
@@ -42,23 +42,10 @@ export type Input =
     }
 
 export type CoreEvent =
-  | { readonly type: MemberEventType; readonly members: readonly Member[] }
-  | {
-      readonly type: 'user'
-      readonly name: string
-      readonly payload: Buffer
-      readonly ltime: number
-      readonly coalesce: boolean
-    }
-  | {
-      readonly type: 'query'
-      readonly name: string
-      readonly payload: Buffer
-      readonly ltime: number
-      readonly from: string
-      /** Answers through PoolCore.respond(). */
-      readonly id: number
-    }
+  | MemberEvent
+  | UserEvent
+  /** Answered through PoolCore.respond(). */
+  | (QueryEvent & { readonly id: number })
   | MismatchEvent
 
 export type Effect =

@@ -17,12 +17,11 @@ import {
 } from './datacenter-files.ts'
 import { localError } from './errors.ts'
 import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
-import { type LocalProcess, startProcess } from './processes.ts'
+import { HANSE, type LocalProcess, startProcess } from './processes.ts'
 
 /** How long each step may take before it is given up. */
 const STEP_TIMEOUT_MS = 60_000
 const POLL_MS = 25
-const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 const DEMO = fileURLToPath(new URL('./demo-service.ts', import.meta.url))
 
 const sidecarOf = (datacenter: string) => `hello-${datacenter}-sidecar-proxy`

@@ -6,8 +6,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { localError } from './errors.ts'
 
+/** The program as users start it. */
+export const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 /** How long a process may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 8_000
 const SHOWN_LOG_LINES = 6

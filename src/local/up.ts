@@ -8,15 +8,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { systemClock } from '#base'
+import { aborted, systemClock } from '#base'
 import { filesOf } from './datacenter-files.ts'
 import { localError } from './errors.ts'
 import { FederationRun } from './federation-run.ts'
 import { type LocalPlan, makePlan, parseDatacenters, readPlan, requirePortsFree, savePlan } from './plan.ts'
+import { HANSE } from './processes.ts'
 import { verify } from './verification.ts'
 
-const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 const DEFAULT_DATACENTERS = 'dc1,dc2'
 
 export interface UpOptions {
@@ -56,10 +55,7 @@ async function run(root: string, options: UpOptions): Promise<number> {
     env: options.env,
     progress: (line) => print(`[${seconds()} s] ${line}`),
   })
-  const interrupted = new Promise<'interrupted'>((done) => {
-    if (signal.aborted) done('interrupted')
-    else signal.addEventListener('abort', () => done('interrupted'), { once: true })
-  })
+  const interrupted = aborted(signal).then(() => 'interrupted' as const)
   try {
     if ((await Promise.race([federation.start().then(() => 'up' as const), interrupted])) === 'interrupted') return 1
     print(`[${seconds()} s] the federation is up`)

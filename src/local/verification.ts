@@ -3,12 +3,11 @@
  * that of the federation guide, then a call from a service of one datacenter to one of another and what intentions do to it.
  */
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { messageOf, sleep, systemClock } from '#base'
 import { HttpClient } from '#client'
 import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
+import { HANSE } from './processes.ts'
 
-const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
 /** How long a changed intention may take to be in force in the other datacenter, and a call to be answered. */
 const IN_FORCE_MS = 15_000
 const CALL_TIMEOUT_MS = 3_000

@@ -136,24 +136,6 @@ export const agentServiceFields: FilterFields = {
   Weights: { Passing: 'number', Warning: 'number' },
 }
 
-/** What `?filter=` may name in local checks. */
-export const agentCheckFields: FilterFields = {
-  CheckID: 'string',
-  ExposedPort: 'number',
-  Interval: 'string',
-  Name: 'string',
-  Node: 'string',
-  Notes: 'string',
-  Output: 'string',
-  PeerName: 'string',
-  ServiceID: 'string',
-  ServiceName: 'string',
-  ServiceTags: 'list',
-  Status: 'string',
-  Timeout: 'string',
-  Type: 'string',
-}
-
 /** What `?filter=` may name in members. */
 export const memberFields: FilterFields = {
   Addr: 'string',

@@ -12,6 +12,7 @@ import {
   string,
   struct,
 } from '#codec'
+import { healthCheckFields } from '#endpoints'
 import type { AgentPort, CheckStatus } from '../agent-port.ts'
 import { checkCheckDefinition, checkServiceDefinition } from '../definition-checks.ts'
 import { apiError } from '../errors.ts'
@@ -20,7 +21,7 @@ import { headerText } from '../http/header-text.ts'
 import { jsonBytes } from '../http/json-bytes.ts'
 import { type ApiRequest, decodeBody, isSet, MAX_JSON_BODY_BYTES, parseBool } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
-import { agentCheckFields, agentServiceFields, agentServiceJson, healthCheckJson } from './agent-json.ts'
+import { agentServiceFields, agentServiceJson, healthCheckJson } from './agent-json.ts'
 import { agentNeeds, guarded, leftOut, type Need, needServiceWrite, rightsOf } from './agent-rights.ts'
 import { waitForHash } from './agent-service-wait.ts'
 import type { RoutePorts } from './read-route.ts'
@@ -117,7 +118,7 @@ function checksHandler(ports: RoutePorts, agent: AgentPort): Handler {
     const seen = all.filter(({ ServiceName }) =>
       ServiceName === '' ? allows.nodeRead(agent.nodeName) : allows.serviceRead(ServiceName),
     )
-    const found = byId(request, seen, ({ CheckID }) => CheckID, agentCheckFields)
+    const found = byId(request, seen, ({ CheckID }) => CheckID, healthCheckFields)
     const shown = Object.fromEntries(found.map(([id, check]) => [id, HealthCheck.toJson(check)]))
     return jsonAnswer(shown, request.pretty, leftOut(rights, all.length, seen.length))
   })
