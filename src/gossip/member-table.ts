@@ -7,6 +7,7 @@
 import { ipToBytes, parseDuration } from '#base'
 import type { Member, MemberEventType, MemberStatus } from './api.ts'
 import type { NodeRecord } from './node-table.ts'
+import { frameUserMessage } from './packet-sender.ts'
 import type { SerfContext } from './serf-context.ts'
 import { decodeTags, encodeSerf, SERF_MESSAGE, SerfJoin, SerfLeave, type SerfMemberRecord } from './serf-messages.ts'
 
@@ -229,12 +230,17 @@ export class MemberTable {
     intents.add({ message: encodeSerf(SERF_MESSAGE.join, SerfJoin, message) })
   }
 
-  /** Announces that a node leaves, ourselves or (force-leave) another. */
+  /**
+   * Announces that a node leaves, ourselves or (force-leave) another. Our own leaving is also told to everyone directly:
+   * who hears of our end first takes it for a failure.
+   */
   broadcastLeave(node: string, prune: boolean, onSent?: () => void): void {
-    const { clock, intents } = this.#context
-    const message = { LTime: clock.increment(), Node: node, Prune: prune }
-    this.leaveIntent(message)
-    intents.add({ message: encodeSerf(SERF_MESSAGE.leave, SerfLeave, message), onDone: onSent })
+    const { clock, intents, name, swim } = this.#context
+    const intent = { LTime: clock.increment(), Node: node, Prune: prune }
+    this.leaveIntent(intent)
+    const message = encodeSerf(SERF_MESSAGE.leave, SerfLeave, intent)
+    intents.add({ message, onDone: onSent })
+    if (node === name) swim.sender.sendToAll(frameUserMessage(message))
   }
 
   /** Removes members that are gone for longer than they may, and intents that nobody claimed. */

@@ -6,7 +6,7 @@
 
 import type { Destination } from './effects.ts'
 import { MESSAGE } from './messages.ts'
-import type { NodeRecord } from './node-table.ts'
+import { isGone, type NodeRecord } from './node-table.ts'
 import {
   COMPOUND_HEADER_BYTES,
   COMPOUND_PART_BYTES,
@@ -20,6 +20,9 @@ import type { SwimContext } from './swim-context.ts'
 import { retransmitLimit } from './timing.ts'
 
 const USER_HEADER_BYTES = 1
+
+/** Most members that are told something directly, one datagram each; in a larger pool gossip has to spread it. */
+export const MAX_TOLD_DIRECTLY = 64
 
 /** A user message as it stands in a packet. */
 export function frameUserMessage(bytes: Uint8Array): Buffer {
@@ -56,6 +59,18 @@ export class PacketSender {
     if (!first) return false
     this.send(node, messages.length === 1 ? first : makeCompound(messages), { crc: true })
     return true
+  }
+
+  /**
+   * Exactly this message to every live member, at most MAX_TOLD_DIRECTLY of them.
+   *
+   * For what a node says last: a broadcast is sent a few times to nodes picked by chance, the dead among them, and who
+   * says goodbye is not there to say it again.
+   */
+  sendToAll(message: Buffer): void {
+    const { nodes, name } = this.#context
+    const others = nodes.all().filter((node) => node.name !== name && !isGone(node))
+    for (const node of others.slice(0, MAX_TOLD_DIRECTLY)) this.send(node, message, { crc: true })
   }
 
   #budgetBytes(): number {

@@ -257,6 +257,23 @@ test('a leave intent that arrives before its node is remembered: the node is lea
   assert.equal(status(core, 'a'), 'alive', 'an older intent changes nothing')
 })
 
+test('leave() tells every live member itself, first that it is on purpose and then that it is over', () => {
+  const core = agent()
+  const names = ['a', 'b', 'c', 'd', 'e', 'gone']
+  for (const [index, name] of names.entries()) receive(core, aliveMessage(name, `10.0.1.${index}`), 0)
+  const dead = { Incarnation: 1, Node: 'gone', From: 'gone' }
+  receive(core, encodeMessage(MESSAGE.dead, Dead, dead), 1)
+  const live = ['10.0.1.0', '10.0.1.1', '10.0.1.2', '10.0.1.3', '10.0.1.4']
+  run(core, 5_000)
+  const effects = core.act(5_000, (acting) => acting.leave(() => {}))
+  const intents = sent(effects).filter(({ type, body }) => type === MESSAGE.user && body[0] === SERF_MESSAGE.leave)
+  assert.deepEqual(intents.map(({ to }) => to).sort(), live)
+  const goodbyes = sent(run(core, 20_000)).filter(
+    ({ type, body }) => type === MESSAGE.dead && decode(Dead, body).Node === 'me',
+  )
+  assert.deepEqual([...new Set(goodbyes.map(({ to }) => to))].sort(), live)
+})
+
 test('a leave intent about us, while we stay, is answered with a join', () => {
   const core = agent()
   receive(core, aliveMessage('a', '10.0.1.1'), 0)

@@ -9,7 +9,18 @@ import { BroadcastQueue } from './broadcast-queue.ts'
 import type { Destination } from './effects.ts'
 import { Exchanges } from './exchanges.ts'
 import { Membership } from './membership.ts'
-import { AckResp, Alive, Dead, decodeMessage, IndirectPing, MESSAGE, NackResp, Ping, Suspect } from './messages.ts'
+import {
+  AckResp,
+  Alive,
+  Dead,
+  decodeMessage,
+  encodeMessage,
+  IndirectPing,
+  MESSAGE,
+  NackResp,
+  Ping,
+  Suspect,
+} from './messages.ts'
 import { NodeTable } from './node-table.ts'
 import { eachMessage } from './packet.ts'
 import { PacketSender } from './packet-sender.ts'
@@ -120,7 +131,11 @@ export class Swim {
       // In a step of its own: this may be called while a packet is being filled.
       runtime.after(0, done)
     }
-    if (me) this.membership.dead({ Incarnation: me.incarnation, Node: name, From: name }, once)
+    if (me) {
+      const goodbye = { Incarnation: me.incarnation, Node: name, From: name }
+      this.membership.dead(goodbye, once)
+      this.sender.sendToAll(encodeMessage(MESSAGE.dead, Dead, goodbye))
+    }
     if (nodes.liveCount() === 0) once()
     else runtime.after(timing.leaveBroadcastMs, once)
   }

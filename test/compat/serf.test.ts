@@ -177,6 +177,7 @@ test('our own death is found by serf, our leaving is understood', async () => {
   await until('s3 at beta', async () => (await beta.statusOf('s3')) === 'alive')
   await third.lan.leave()
   assert.equal(await beta.statusOf('s3'), 'left')
+  assert.ok(!beta.output.includes('EventMemberFailed: s3'), 'never taken for a failure')
   await third.shutdown()
 })
 
