@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { systemClock, systemRandom } from '#base'
 import { createCertificate, createCertificateAuthority, type PemPair } from '#codec'
 import type { FederationSecret } from '#federation'
-import type { DatacenterPlan } from './plan.ts'
+import type { DatacenterPlan, Safeguards } from './plan.ts'
 
 const CA_DAYS = 1825
 const CERTIFICATE_DAYS = 365
@@ -26,6 +26,8 @@ export function filesOf({ directory }: Pick<DatacenterPlan, 'directory'>) {
     secret: join(directory, 'federation-secret.yaml'),
     data: join(directory, 'data'),
     log: (process: string) => join(directory, `${process}.log`),
+    /** Holds the SecretID of a token. */
+    token: (owner: string) => join(directory, `${owner}.token`),
   }
 }
 
@@ -37,13 +39,18 @@ export interface DatacenterMaterial {
   readonly gossipKey: string | undefined
   readonly primaryDatacenter: string
   readonly primaryGateways: readonly string[]
+  /** Whether there is access control, and in a secondary the token it copies ACLs with. */
+  readonly acls: boolean
+  readonly replicationToken: string | undefined
 }
 
 /** A new primary's: a CA and a gossip key that nobody has seen. */
-export function newPrimaryMaterial(name: string): DatacenterMaterial {
+export function newPrimaryMaterial(name: string, { acls, gossipEncryption }: Safeguards): DatacenterMaterial {
   return {
     ca: createCertificateAuthority({ days: CA_DAYS, domain: DOMAIN }, environment),
-    gossipKey: systemRandom.bytes(32).toString('base64'),
+    gossipKey: gossipEncryption ? systemRandom.bytes(32).toString('base64') : undefined,
+    acls,
+    replicationToken: undefined,
     primaryDatacenter: name,
     primaryGateways: [],
   }
@@ -55,6 +62,8 @@ export function secondaryMaterial(secret: FederationSecret): DatacenterMaterial 
     gossipKey: secret.gossipEncryptionKey,
     primaryDatacenter: secret.serverConfig.primaryDatacenter,
     primaryGateways: secret.serverConfig.primaryGateways,
+    acls: secret.replicationToken !== undefined,
+    replicationToken: secret.replicationToken,
   }
 }
 
@@ -118,6 +127,7 @@ export function serverConfig(plan: DatacenterPlan, material: DatacenterMaterial)
     },
     connect: { enabled: true, enable_mesh_gateway_wan_federation: true },
     ...(material.gossipKey === undefined ? {} : { encrypt: material.gossipKey }),
+    ...(material.acls ? { acl: aclConfig(plan, material) } : {}),
     tls: {
       internal_rpc: {
         ca_file: files.caCert,
@@ -128,5 +138,15 @@ export function serverConfig(plan: DatacenterPlan, material: DatacenterMaterial)
         verify_server_hostname: true,
       },
     },
+  }
+}
+
+function aclConfig(plan: DatacenterPlan, { replicationToken }: DatacenterMaterial): Readonly<Record<string, unknown>> {
+  return {
+    enabled: true,
+    default_policy: 'deny',
+    enable_token_persistence: true,
+    ...(plan.primary ? {} : { enable_token_replication: true }),
+    ...(replicationToken === undefined ? {} : { tokens: { replication: replicationToken } }),
   }
 }

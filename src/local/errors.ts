@@ -15,6 +15,19 @@ export const localError = errorTable({
       `Resume "${path}": it holds the datacenters ${held}: ${asked} were asked for`,
     hint: () => 'leave -datacenters out to resume, or choose another -data-dir',
   },
+  UP_RESUME_SETTING: {
+    status: 400,
+    message: ({ path, flag, held }: { path: string; flag: string; held: boolean }) =>
+      `Resume "${path}": it was set up with -${flag}=${held}: -${flag}=${!held} was asked for`,
+    hint: ({ flag }: { path: string; flag: string; held: boolean }) =>
+      `leave -${flag} out to resume, or choose another -data-dir`,
+  },
+  UP_REFUSED: {
+    status: 500,
+    message: ({ path, statusCode, reason }: { path: string; statusCode: number; reason: string }) =>
+      `PUT "${path}": answered ${statusCode}: ${reason}`,
+    hint: () => 'the logs of all processes are in the data directory',
+  },
   UP_PLAN_UNREADABLE: {
     status: 500,
     message: ({ path, reason }: { path: string; reason: string }) => `Resume from "${path}": ${reason}`,

@@ -1,11 +1,12 @@
 /**
  * A running local federation: starts each datacenter's four processes, waits for what must be true, stops all.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { messageOf, sleep, systemClock } from '#base'
 import { HttpClient } from '#client'
 import { exportFederationSecret, parseFederationSecret, renderFederationSecret } from '#federation'
+import { answerDns, bootstrap, makeProgramTokens, makeShared, readToken, type TokenOwner } from './access.ts'
 import {
   type DatacenterMaterial,
   filesOf,
@@ -17,7 +18,7 @@ import {
 } from './datacenter-files.ts'
 import { localError } from './errors.ts'
 import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
-import { HANSE, type LocalProcess, startProcess } from './processes.ts'
+import { HANSE, type LocalProcess, startProcess, withToken } from './processes.ts'
 
 /** How long each step may take before it is given up. */
 const STEP_TIMEOUT_MS = 60_000
@@ -38,6 +39,7 @@ export class FederationRun {
   readonly #options: RunOptions
   readonly #processes: LocalProcess[] = []
   readonly #clients = new Map<string, HttpClient>()
+  #managementToken: string | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -50,9 +52,25 @@ export class FederationRun {
   client(plan: DatacenterPlan): HttpClient {
     const known = this.#clients.get(plan.name)
     if (known) return known
-    const made = new HttpClient({ address: `127.0.0.1:${plan.ports.http}` })
+    const made = this.#clientAs(plan, this.#managementToken)
     this.#clients.set(plan.name, made)
     return made
+  }
+
+  #clientAs(plan: DatacenterPlan, token: string | undefined): HttpClient {
+    return new HttpClient({
+      address: `127.0.0.1:${plan.ports.http}`,
+      ...(token === undefined ? {} : { token }),
+    })
+  }
+
+  async #as<T>(plan: DatacenterPlan, token: string | undefined, task: (client: HttpClient) => Promise<T>): Promise<T> {
+    const client = this.#clientAs(plan, token)
+    try {
+      return await task(client)
+    } finally {
+      client.close()
+    }
   }
 
   /** Starts everything; resolves when every datacenter reads every other. @throws UP_PROCESS_ENDED, UP_TIMEOUT */
@@ -60,10 +78,11 @@ export class FederationRun {
     const [primary, ...secondaries] = this.#options.plan.datacenters
     if (!primary) return
     const resumed = isSetUp(primary)
-    if (!resumed) setUp(primary, newPrimaryMaterial(primary.name))
+    if (!resumed) setUp(primary, newPrimaryMaterial(primary.name, this.#options.plan))
     this.#options.progress(`${primary.name}: ${resumed ? 'resuming' : 'starting'} the primary datacenter`)
     await this.#startDatacenter(primary)
     await this.#callThroughGateways(primary)
+    if (this.#options.plan.acls) await this.#allowCalls(primary)
     const secret = await this.#exportSecret(primary)
     await Promise.all(
       secondaries.map(async (plan) => {
@@ -86,34 +105,70 @@ export class FederationRun {
     return Promise.race(this.#processes.map((each) => each.failed))
   }
 
-  async #startDatacenter(plan: DatacenterPlan): Promise<void> {
-    const { ports, name } = plan
+  async #startServer(plan: DatacenterPlan): Promise<void> {
     const files = filesOf(plan)
     mkdirSync(files.data, { recursive: true, mode: 0o700 })
-    this.#start(plan, 'server', HANSE, ['agent', '-config-file', files.config])
-    this.#start(plan, 'mesh-gateway', HANSE, [
-      'connect',
-      'proxy',
-      '-gateway=mesh',
-      '-register',
-      '-expose-servers',
-      '-address',
-      `127.0.0.1:${ports.gateway}`,
-      '-wan-address',
-      `127.0.0.1:${ports.gateway}`,
-      '-http-addr',
-      `127.0.0.1:${ports.http}`,
-    ])
+    this.#start(plan, 'server', ['agent', '-config-file', files.config])
+    await this.#as(plan, undefined, (client) =>
+      this.#until(`the server of ${plan.name}`, async () => {
+        const leader = await client.json('GET', '/v1/status/leader')
+        if (leader === '') throw new Error('no leader yet')
+      }),
+    )
+    if (this.#options.plan.acls) await this.#giveTokens(plan)
+  }
+
+  /** In the primary from nothing; in a secondary with no more than the federation secret. */
+  async #giveTokens(plan: DatacenterPlan): Promise<void> {
+    const { name, primary } = plan
+    if (primary) {
+      await this.#as(plan, undefined, (client) =>
+        this.#until(`the bootstrap of access control in ${name}`, async () => {
+          this.#managementToken = await bootstrap(client, plan)
+        }),
+      )
+      await makeShared(this.client(plan), plan)
+    }
+    const token = primary ? this.#managementToken : this.#replicationToken(plan)
+    await this.#as(plan, token, (client) => this.#until(`the tokens of ${name}`, () => makeProgramTokens(client, plan)))
+    await this.#until(`the token of DNS in ${name}`, () => answerDns(this.client(plan), plan))
+    this.#options.progress(`${name}: access denied by default, each program has a token of its own`)
+  }
+
+  #replicationToken(plan: DatacenterPlan): string | undefined {
+    const { secret } = filesOf(plan)
+    return parseFederationSecret(readFileSync(secret, 'utf8'), secret).replicationToken
+  }
+
+  async #startDatacenter(plan: DatacenterPlan): Promise<void> {
+    const { ports, name } = plan
+    // First: what its check finds missing is looked for again only ten seconds later.
+    this.#startDemo(plan)
+    await this.#startServer(plan)
+    this.#start(
+      plan,
+      'mesh-gateway',
+      [
+        'connect',
+        'proxy',
+        '-gateway=mesh',
+        '-register',
+        '-expose-servers',
+        '-address',
+        `127.0.0.1:${ports.gateway}`,
+        '-wan-address',
+        `127.0.0.1:${ports.gateway}`,
+        '-http-addr',
+        `127.0.0.1:${ports.http}`,
+      ],
+      'mesh-gateway',
+    )
     const http = `127.0.0.1:${ports.http}`
-    this.#start(plan, 'sidecar', HANSE, ['connect', 'proxy', '-proxy-id', sidecarOf(name), '-http-addr', http])
-    const nodeArgs = ['--disable-warning=ExperimentalWarning', DEMO, String(ports.demo), `hello-${name}`, name]
-    this.#start(plan, 'demo-service', process.execPath, nodeArgs)
-    const client = this.client(plan)
-    await this.#until(`the server of ${name}`, async () => {
-      const leader = await client.json('GET', '/v1/status/leader')
-      if (leader === '') throw new Error('no leader yet')
-    })
-    await client.expect('PUT', '/v1/agent/service/register', { body: this.#demoService(plan) })
+    const sidecar = ['connect', 'proxy', '-proxy-id', sidecarOf(name), '-http-addr', http]
+    this.#start(plan, 'sidecar', sidecar, 'demo-service')
+    await this.#as(plan, readToken(plan, 'demo-service'), (client) =>
+      client.expect('PUT', '/v1/agent/service/register', { body: this.#demoService(plan) }),
+    )
     await this.#until(`the demo service of ${name}`, () => this.#passing(plan, `hello-${name}`))
     await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway'))
     this.#options.progress(`${name}: server, mesh gateway and demo service are up`)
@@ -150,11 +205,27 @@ export class FederationRun {
     if (!Array.isArray(found) || found.length === 0) throw new Error(`no passing instance of "${service}" yet`)
   }
 
-  #start(plan: DatacenterPlan, name: string, command: string, args: readonly string[]): void {
-    const logFile = filesOf(plan).log(name)
-    this.#processes.push(
-      startProcess({ name: `${name} of ${plan.name}`, command, args, logFile, env: this.#options.env }),
-    )
+  /** A process of Hanse, with the token of `owner` where there is access control. */
+  #start(plan: DatacenterPlan, name: string, args: readonly string[], owner?: TokenOwner): void {
+    const file = owner === undefined || !this.#options.plan.acls ? undefined : filesOf(plan).token(owner)
+    const env = withToken(this.#options.env, file)
+    this.#processes.push(this.#process(plan, name, HANSE, args, env))
+  }
+
+  #startDemo(plan: DatacenterPlan): void {
+    const { ports, name } = plan
+    const args = ['--disable-warning=ExperimentalWarning', DEMO, String(ports.demo), `hello-${name}`, name]
+    this.#processes.push(this.#process(plan, 'demo-service', process.execPath, args, this.#options.env))
+  }
+
+  #process(
+    plan: DatacenterPlan,
+    name: string,
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+  ): LocalProcess {
+    return startProcess({ name: `${name} of ${plan.name}`, command, args, logFile: filesOf(plan).log(name), env })
   }
 
   /** The secret as a secondary's operator gets it: a manifest in a file. */
@@ -163,7 +234,12 @@ export class FederationRun {
     const ca = readCa(primary)
     let manifest = ''
     await this.#until(`the federation secret of ${primary.name}`, async () => {
-      const exported = await exportFederationSecret(this.client(primary), { caCert: ca.certPem, caKey: ca.keyPem })
+      const replicationToken = this.#options.plan.acls ? readToken(primary, 'replication') : undefined
+      const exported = await exportFederationSecret(this.client(primary), {
+        caCert: ca.certPem,
+        caKey: ca.keyPem,
+        ...(replicationToken === undefined ? {} : { replicationToken }),
+      })
       manifest = renderFederationSecret(exported)
     })
     writeFileSync(secret, manifest, { mode: 0o600 })
@@ -183,6 +259,23 @@ export class FederationRun {
       query: { cas: 0 },
       body: { Kind: 'proxy-defaults', Name: 'global', MeshGateway: { Mode: 'local' } },
     })
+  }
+
+  /**
+   * With access control nobody may call anybody: the demo services let everyone in, unless somebody has already said
+   * otherwise. An intention that names the caller goes before these.
+   */
+  async #allowCalls(primary: DatacenterPlan): Promise<void> {
+    for (const { name } of this.#options.plan.datacenters) {
+      const to = `hello-${name}`
+      const all = await this.client(primary).json('GET', '/v1/connect/intentions')
+      const there = Array.isArray(all) && all.some((each: { DestinationName?: unknown }) => each.DestinationName === to)
+      if (there) continue
+      // As the command makes it: one that is written as a config entry could not be followed by `intention create`.
+      await this.client(primary).expect('POST', '/v1/connect/intentions', {
+        body: { SourceName: '*', DestinationName: to, Action: 'allow' },
+      })
+    }
   }
 
   async #readsAll(plan: DatacenterPlan): Promise<void> {

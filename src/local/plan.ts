@@ -33,7 +33,14 @@ export interface DatacenterPlan {
   readonly ports: DatacenterPorts
 }
 
-export interface LocalPlan {
+/** What keeps strangers out, beside TLS between servers, which cannot be switched off. */
+export interface Safeguards {
+  /** Access control that denies by default. */
+  readonly acls: boolean
+  readonly gossipEncryption: boolean
+}
+
+export interface LocalPlan extends Safeguards {
   /** The first is the primary. */
   readonly datacenters: readonly DatacenterPlan[]
 }
@@ -119,6 +126,7 @@ export async function makePlan(
   root: string,
   names: readonly string[],
   basePort: number | undefined,
+  safeguards: Safeguards,
 ): Promise<LocalPlan> {
   const uses = PORT_USES.length
   const numbers =
@@ -132,7 +140,7 @@ export async function makePlan(
     directory: join(root, name),
     ports: portsFrom(numbers.slice(index * uses, (index + 1) * uses)),
   }))
-  return { datacenters }
+  return { ...safeguards, datacenters }
 }
 
 /** @throws UP_PORT_TAKEN naming the first port of the plan that something else holds */
@@ -150,8 +158,11 @@ export function savePlan(root: string, plan: LocalPlan): void {
 
 function isPlan(value: unknown): value is LocalPlan {
   if (typeof value !== 'object' || value === null || !('datacenters' in value)) return false
-  const { datacenters } = value
+  if (!('acls' in value) || !('gossipEncryption' in value)) return false
+  const { datacenters, acls, gossipEncryption } = value
   return (
+    typeof acls === 'boolean' &&
+    typeof gossipEncryption === 'boolean' &&
     Array.isArray(datacenters) &&
     datacenters.length >= 2 &&
     datacenters.every(
@@ -180,6 +191,7 @@ export function readPlan(root: string): LocalPlan | undefined {
   if (!isPlan(parsed)) throw localError('UP_PLAN_UNREADABLE', { path, reason: 'it is no plan of a federation' })
   // A directory that was moved keeps working.
   return {
+    ...parsed,
     datacenters: parsed.datacenters.map((entry, index) => ({
       ...entry,
       primary: index === 0,

@@ -31,6 +31,17 @@ export interface LocalProcess {
   stop(): Promise<void>
 }
 
+/**
+ * What a process is told of access control: the file of its token, or none. Never a token itself, and never the one of
+ * whoever starts it.
+ */
+export function withToken(
+  env: Readonly<Record<string, string | undefined>>,
+  tokenFile: string | undefined,
+): Readonly<Record<string, string | undefined>> {
+  return { ...env, CONSUL_HTTP_TOKEN: undefined, CONSUL_HTTP_TOKEN_FILE: tokenFile }
+}
+
 function lastLines(path: string): readonly string[] {
   try {
     return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-SHOWN_LOG_LINES)

@@ -24,6 +24,10 @@ export interface UpOptions {
   /** Kept and resumed from; undefined: a temporary one that is removed at the end. */
   readonly dataDir?: string
   readonly basePort?: number
+  /** Access control; undefined: as the data directory has it, or on. */
+  readonly acls?: boolean
+  /** Undefined: as the data directory has it, or on. */
+  readonly gossipEncryption?: boolean
   /** Ends after the verification. */
   readonly check: boolean
   readonly env: Readonly<Record<string, string | undefined>>
@@ -59,7 +63,8 @@ async function run(root: string, options: UpOptions): Promise<number> {
   try {
     if ((await Promise.race([federation.start().then(() => 'up' as const), interrupted])) === 'interrupted') return 1
     print(`[${seconds()} s] the federation is up`)
-    const verified = await verify(plan, options)
+    const tokenFile = tokenFileOf(plan)
+    const verified = await verify(plan, { ...options, tokenFile })
     if (options.check) return verified ? 0 : 1
     showNext(plan, root, options)
     await Promise.race([interrupted, federation.anyFailed()])
@@ -77,13 +82,26 @@ async function planFor(root: string, options: UpOptions): Promise<LocalPlan> {
     if (options.datacenters !== undefined && parseDatacenters(options.datacenters).join(',') !== names) {
       throw localError('UP_RESUME_DIFFERS', { path: root, held: names, asked: options.datacenters })
     }
+    for (const [flag, has, asked] of [
+      ['acls', held.acls, options.acls],
+      ['gossip-encryption', held.gossipEncryption, options.gossipEncryption],
+    ] as const) {
+      if (asked !== undefined && asked !== has) throw localError('UP_RESUME_SETTING', { path: root, flag, held: has })
+    }
     await requirePortsFree(held)
     return held
   }
-  const plan = await makePlan(root, parseDatacenters(options.datacenters ?? DEFAULT_DATACENTERS), options.basePort)
+  const names = parseDatacenters(options.datacenters ?? DEFAULT_DATACENTERS)
+  const safeguards = { acls: options.acls ?? true, gossipEncryption: options.gossipEncryption ?? true }
+  const plan = await makePlan(root, names, options.basePort, safeguards)
   await requirePortsFree(plan)
   savePlan(root, plan)
   return plan
+}
+
+/** Where the token of all rights is, for whoever works with the federation. */
+function tokenFileOf({ acls, datacenters: [primary] }: LocalPlan): string | undefined {
+  return acls && primary ? filesOf(primary).token('bootstrap') : undefined
 }
 
 function showNext(plan: LocalPlan, root: string, options: UpOptions): void {
@@ -98,6 +116,8 @@ function showNext(plan: LocalPlan, root: string, options: UpOptions): void {
   for (const { name, ports } of plan.datacenters) {
     options.print(`  export CONSUL_HTTP_ADDR=127.0.0.1:${ports.http}   # ${name}`)
   }
+  const tokenFile = tokenFileOf(plan)
+  if (tokenFile !== undefined) options.print(`  export CONSUL_HTTP_TOKEN_FILE=${tokenFile}   # may do everything`)
   const [primary, other] = plan.datacenters
   if (!primary || !other) return
   options.print(`\n  ${HANSE} federation status`)
@@ -108,5 +128,6 @@ function showNext(plan: LocalPlan, root: string, options: UpOptions): void {
     options.dataDir === undefined ? 'removed at the end; keep it with -data-dir' : 'kept; the same command resumes'
   options.print(`\nFiles and logs: ${root} (${kept})`)
   options.print(`Federation secret: ${filesOf(primary).secret}`)
+  if (tokenFile !== undefined) options.print(`Bootstrap token: ${tokenFile} (all rights; read by you alone)`)
   options.print('\nCtrl-C stops everything.')
 }

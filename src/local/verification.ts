@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { messageOf, sleep, systemClock } from '#base'
 import { HttpClient } from '#client'
 import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
-import { HANSE } from './processes.ts'
+import { HANSE, withToken } from './processes.ts'
 
 /** How long a changed intention may take to be in force in the other datacenter, and a call to be answered. */
 const IN_FORCE_MS = 15_000
@@ -16,6 +16,8 @@ const POLL_MS = 50
 export interface VerifyOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly print: (line: string) => void
+  /** Holds the token that the commands use; undefined without access control. */
+  readonly tokenFile: string | undefined
 }
 
 /** Runs one command the way a user would, and shows it. */
@@ -26,7 +28,7 @@ function command(
 ): Promise<{ code: number; output: string }> {
   return new Promise((done, fail) => {
     const child = spawn(HANSE, [...args], {
-      env: { ...options.env, CONSUL_HTTP_ADDR: `127.0.0.1:${plan.ports.http}` },
+      env: { ...withToken(options.env, options.tokenFile), CONSUL_HTTP_ADDR: `127.0.0.1:${plan.ports.http}` },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const chunks: Buffer[] = []

@@ -2,7 +2,7 @@
  * The main job as a user runs it: `hanse up`, from nothing to two or three datacenters that read each other.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,10 @@ const root = mkdtempSync(join(tmpdir(), 'hanse-up-test-'))
 const TMPDIR = join(root, 'tmp')
 const dataDir = join(root, 'data')
 const clients: HttpClient[] = []
+
+/** Commands and calls of the tests are those of whoever started the federation. */
+const tokenFile = join(dataDir, 'dc1', 'bootstrap.token')
+process.env.CONSUL_HTTP_TOKEN_FILE = tokenFile
 
 mkdirSync(TMPDIR)
 after(async () => {
@@ -40,10 +44,13 @@ interface Plan {
   readonly datacenters: readonly { readonly name: string; readonly ports: Readonly<Record<string, number>> }[]
 }
 
+function plannedDatacenters(): Plan['datacenters'] {
+  return (JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan).datacenters
+}
+
 function client(datacenter: string): HttpClient {
-  const plan = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
-  const port = plan.datacenters.find(({ name }) => name === datacenter)?.ports.http
-  const made = new HttpClient({ address: `127.0.0.1:${port}` })
+  const port = plannedDatacenters().find(({ name }) => name === datacenter)?.ports.http
+  const made = new HttpClient({ address: `127.0.0.1:${port}`, token: readFileSync(tokenFile, 'utf8').trim() })
   clients.push(made)
   return made
 }
@@ -101,7 +108,7 @@ test('hanse up with three datacenters: the secondaries find and read each other'
 })
 
 test('hanse up gives a secondary nothing of its primary but what the federation secret holds', () => {
-  const { datacenters } = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
+  const datacenters = plannedDatacenters()
   const text = readFileSync(join(dataDir, 'dc2', 'server.json'), 'utf8')
   const source = join(dataDir, 'dc2', 'federation-secret.yaml')
   const secret = parseFederationSecret(readFileSync(source, 'utf8'), source)
@@ -117,6 +124,24 @@ test('hanse up gives a secondary nothing of its primary but what the federation 
   )
   assert.ok(!text.includes(join(dataDir, 'dc1')))
   for (const key of Object.keys(config)) assert.doesNotMatch(key, /join/)
+  assert.ok(secret.replicationToken)
+  assert.deepEqual((config.acl as Record<string, unknown>).tokens, { replication: secret.replicationToken })
+  assert.ok(!readdirSync(join(dataDir, 'dc2')).includes('bootstrap.token'))
+})
+
+test('hanse up denies by default: without a token nothing is shown, and only the bootstrap token may do everything', async () => {
+  for (const { name, ports } of plannedDatacenters()) {
+    const asked = async (token: string) => {
+      const asking = new HttpClient({ address: `127.0.0.1:${ports.http}`, token })
+      clients.push(asking)
+      const services = await asking.json('GET', '/v1/catalog/services')
+      return { services, written: (await asking.request('PUT', '/v1/kv/x', { body: 'x' })).status }
+    }
+    assert.deepEqual(await asked(''), { services: {}, written: 403 })
+    const gateway = readFileSync(join(dataDir, name, 'mesh-gateway.token'), 'utf8').trim()
+    assert.equal((await asked(gateway)).written, 403)
+    assert.equal((await asked(readFileSync(tokenFile, 'utf8').trim())).written, 200)
+  }
 })
 
 test('hanse federation secret exports what the secondaries were given, into a file for its owner alone', async () => {
@@ -127,6 +152,12 @@ test('hanse federation secret exports what the secondaries were given, into a fi
   const address = ['-http-addr', client('dc1').address]
   const { code, output } = await programs.hanse(['federation', 'secret', ...address, ...ca, '-out', out])
   assert.equal(code, 0, output)
+  assert.ok(!('replicationToken' in parseFederationSecret(readFileSync(out, 'utf8'), out)), 'it was not given')
+  const whole = await programs.hanse([
+    ...['federation', 'secret', ...address, ...ca, '-out', out],
+    ...['-replication-token-file', join(directory, 'replication.token')],
+  ])
+  assert.equal(whole.code, 0, whole.output)
   assert.match(output, /holds the key of the certificate authority/)
   assert.equal(statSync(out).mode & 0o777, 0o600)
   assert.equal(readFileSync(out, 'utf8'), readFileSync(join(directory, 'federation-secret.yaml'), 'utf8'))
@@ -148,8 +179,7 @@ test("a user's own service is registered in one datacenter and found in another,
   writeFileSync(file, JSON.stringify({ service: { name: 'web', port: 8080, address: '127.0.0.9' } }))
   const registered = await programs.hanse(['services', 'register', '-http-addr', client('dc3').address, file])
   assert.deepEqual(registered, { code: 0, output: 'Registered service: web\n' })
-  const plan = JSON.parse(readFileSync(join(dataDir, 'plan.json'), 'utf8')) as Plan
-  const dns = plan.datacenters[1]?.ports.dns ?? 0
+  const dns = plannedDatacenters()[1]?.ports.dns ?? 0
   await eventually('dc2 finds it', async () =>
     assert.deepEqual(await askDns(dns, 'web.service.dc3.consul', 'A'), ['127.0.0.9']),
   )
@@ -168,6 +198,34 @@ test('hanse federation status is well everywhere', async () => {
       for (const other of ['dc1', 'dc2', 'dc3']) assert.match(output, new RegExp(`^${other} +.*\\bok\\b`, 'm'))
     })
   }
+})
+
+test('hanse up leaves no secret in logs, arguments, environments or files that others may read', () => {
+  const secrets = new Map<string, string>()
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+  for (const path of files) {
+    if (path.endsWith('.token')) secrets.set(path, readFileSync(path, 'utf8').trim())
+    if (path.endsWith('-key.pem')) secrets.set(path, readFileSync(path, 'utf8').split('\n')[1] ?? '')
+  }
+  const { encrypt } = JSON.parse(readFileSync(join(dataDir, 'dc1', 'server.json'), 'utf8')) as { encrypt: string }
+  secrets.set('the gossip key', encrypt)
+  // Three programs and DNS in each, the first and the replication token; a CA's and a server's key in each; the gossip key.
+  assert.equal(secrets.size, 3 * 3 + 2 + 3 * 2 + 1)
+  const seen = (text: string) => [...secrets].filter(([, secret]) => text.includes(secret)).map(([of]) => of)
+  for (const path of files) {
+    const open = (statSync(path).mode & 0o077) !== 0
+    if (open || path.endsWith('.log')) assert.deepEqual(seen(readFileSync(path, 'latin1')), [], path)
+  }
+  const output = programs.started.map((program) => program.output).join('\n')
+  assert.deepEqual(seen(output), [], 'what was printed')
+  for (const command of programs.running()) {
+    assert.deepEqual(seen(command), [], command)
+    const environ = `/proc/${command.split(' ')[0]}/environ`
+    if (existsSync(environ)) assert.deepEqual(seen(readFileSync(environ, 'latin1')), [], environ)
+  }
+  assert.ok(programs.running().length > 3 * 4, 'a server, a gateway, a sidecar and a service in each')
 })
 
 test('hanse up stops everything at SIGTERM, and -data-dir resumes where it was', async (t) => {
@@ -192,6 +250,17 @@ test('hanse up that is killed takes all its processes along', async () => {
   await program.says('starting, with the federation secret', { timeoutMs: 10_000 }).catch(() => undefined)
   await program.stop('SIGKILL')
   await nothingIsLeft()
+})
+
+test('hanse up -acls=false -gossip-encryption=false: anybody may do anything, and the data directory remembers it', async () => {
+  const open = join(root, 'open')
+  const program = up('-data-dir', open, '-acls=false', '-gossip-encryption=false', '-check')
+  assert.deepEqual(await program.ended, { code: 0, signal: null }, program.output)
+  const config = readFileSync(join(open, 'dc2', 'server.json'), 'utf8')
+  assert.doesNotMatch(config, /"(acl|encrypt)"/)
+  const other = up('-data-dir', open, '-acls')
+  assert.equal((await other.ended).code, 1)
+  assert.match(other.output, /^Resume ".*": it was set up with -acls=false: -acls=true was asked for$/m)
 })
 
 test('hanse up refuses other datacenters than the directory holds', async () => {
