@@ -102,7 +102,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
 
   const rpcAddress = formatHostPort(config.advertiseAddress, serverPort.address.port)
   const federation = new Federation(
-    { datacenter, primaryDatacenter, nodeName, domain, enabled: wanFederation },
+    { datacenter, primaryDatacenter, nodeName, domain, acls: config.acl.enabled, enabled: wanFederation },
     { link, lan: gossip.lan, wan: gossip.wan, state, clock, random, log: logSink.logger('agent.federation'), metrics },
   )
   const ca = config.connect.enabled ? authorityOf(options, modules, state, parts, tokens) : undefined

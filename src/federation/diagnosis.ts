@@ -76,6 +76,18 @@ export function diagnoseMismatch(event: MismatchEvent, context: DiagnosisContext
   }
 }
 
+/** What it means that only one of two datacenters has access control. @param here - whether it is ours that has it */
+export function diagnoseAccessControl(datacenter: string, here: boolean, context: DiagnosisContext): FederationProblem {
+  const own = `datacenter "${context.datacenter}"`
+  const other = `datacenter "${datacenter}"`
+  const [has, lacks] = here ? [own, other] : [other, own]
+  return {
+    Code: here ? 'ACL_MISSING_THERE' : 'ACL_MISSING_HERE',
+    Message: `Access control (setting "acl.enabled"): ${has} has it, ${lacks} has none: calls from ${lacks} carry no token and are refused in ${has}`,
+    Hint: `set "acl.enabled" in ${lacks}, with "acl.tokens.replication" in a secondary (replicationToken in the federation secret), or remove it in every datacenter`,
+  }
+}
+
 /**
  * What a dial or a call to a datacenter's server that ended with `code` means.
  *

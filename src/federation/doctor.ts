@@ -3,7 +3,7 @@
  */
 import { type Clock, formatHostPort, type Logger } from '#base'
 import { type GossipPool, MISMATCH_INTERVAL_MS, type MismatchEvent } from '#gossip'
-import { type DiagnosisContext, diagnoseDial, diagnoseMismatch } from './diagnosis.ts'
+import { type DiagnosisContext, diagnoseAccessControl, diagnoseDial, diagnoseMismatch } from './diagnosis.ts'
 import type { Gateway, GatewayLocator } from './gateway-locator.ts'
 import type { Reachability } from './reachability.ts'
 import type { ReplicationStatus } from './replication.ts'
@@ -29,6 +29,8 @@ const LOG_AFTER_MS = 3_000
 
 export interface DoctorOptions extends DiagnosisContext {
   readonly nodeName: string
+  /** Whether this datacenter has access control. */
+  readonly acls: boolean
 }
 
 export interface DoctorModules {
@@ -168,8 +170,21 @@ export class Doctor {
         Since: local ? stamp(this.#startedWallMs) : stamp(way?.sinceWallMs),
       },
       Replication: copies,
-      Problems: failure ? [failure] : this.#silent(name, known, way !== undefined),
+      Problems: [
+        ...(failure ? [failure] : this.#silent(name, known, way !== undefined)),
+        ...(local ? [] : this.#accessControl(name)),
+      ],
     }
+  }
+
+  /** Servers say in their tags whether they have access control: it is for all datacenters or for none. */
+  #accessControl(name: string): readonly FederationProblem[] {
+    const { acls } = this.#options
+    const differs = (this.#modules.wan?.members() ?? []).some((member) => {
+      const server = member.status === 'alive' ? asServer(member) : undefined
+      return server?.datacenter === name && server.acls === !acls
+    })
+    return differs ? [diagnoseAccessControl(name, acls, this.#options)] : []
   }
 
   /** A primary that was never in the WAN pool, and nothing that says why. */

@@ -27,6 +27,8 @@ export interface FederationOptions {
   readonly primaryDatacenter: string
   readonly nodeName: string
   readonly domain: string
+  /** Whether this datacenter has access control. */
+  readonly acls: boolean
   /** Whether servers of other datacenters are reached through mesh gateways (and there can be others at all). */
   readonly enabled: boolean
 }

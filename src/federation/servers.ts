@@ -56,6 +56,8 @@ export interface ServerMember {
   readonly nodeId: string
   readonly build: string
   readonly federationStates: boolean
+  /** Whether its datacenter has access control; undefined when it does not say. */
+  readonly acls: boolean | undefined
   readonly status: Member['status']
 }
 
@@ -82,6 +84,7 @@ export function asServer(member: Member): ServerMember | undefined {
     nodeId: tags.id ?? '',
     build: build[0],
     federationStates: tags.ft_fs === '1',
+    acls: tags.acls === '1' ? true : tags.acls === '0' ? false : undefined,
     status: member.status,
   }
 }

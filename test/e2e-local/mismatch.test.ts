@@ -9,6 +9,7 @@ import { type Datacenter, newCa, newGossipKey } from '../support/datacenter.ts'
 import { eventually } from '../support/eventually.ts'
 import { TestBed } from '../support/federation.ts'
 
+const MANAGEMENT = 'aaaaaaaa-1111-4000-8000-00000000000a'
 const bed = new TestBed()
 /** Two primaries that are right in themselves: with and without gossip encryption. */
 let encrypted: Datacenter
@@ -155,6 +156,17 @@ test('a secondary without a mesh gateway is named by its primary', async () => {
     message: /^Mesh gateway on the way to datacenter "dc9"/,
     hint: /see that the mesh gateways of "dc1" and of "dc9" run/,
   })
+})
+
+test('access control on one side only is named by both', async () => {
+  const acl = { enabled: true, default_policy: 'deny', tokens: { initial_management: MANAGEMENT } }
+  const dc10 = await secondary({ name: 'dc10', label: 'guarded', token: MANAGEMENT, settings: { acl } })
+  await names(encrypted, {
+    code: 'ACL_MISSING_HERE',
+    message: /^Access control \(setting "acl.enabled"\): datacenter "dc10" has it, datacenter "dc1" has none: /,
+    hint: /set "acl.enabled" in datacenter "dc1", .* or remove it in every datacenter/,
+  })
+  await dc10.server?.says(/\[ERROR\].*code=ACL_MISSING_THERE/)
 })
 
 // Each waits until the problem has lasted long enough to be logged: together that is one wait.
