@@ -47,13 +47,22 @@ export function certificatesFromPem(text: string, source: string): X509Certifica
   if (blocks.length > MAX_PEM_CERTIFICATES) {
     throw x509Error('X509_BAD_CERTIFICATE', { source, reason: `more than ${MAX_PEM_CERTIFICATES} certificates` })
   }
-  return blocks.map((block) => {
-    try {
-      return new X509Certificate(block)
-    } catch (error) {
-      throw x509Error('X509_BAD_CERTIFICATE', { source, reason: messageOfCrypto(error) })
-    }
-  })
+  return blocks.map((block) => readCertificate(block, source))
+}
+
+function readCertificate(block: string, source: string): X509Certificate {
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(block)
+  } catch (error) {
+    throw x509Error('X509_BAD_CERTIFICATE', { source, reason: messageOfCrypto(error) })
+  }
+  // OpenSSL takes any bytes for a time; everything after this counts with it.
+  const { notBeforeMs, notAfterMs } = certificateFacts(certificate)
+  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) {
+    throw x509Error('X509_BAD_CERTIFICATE', { source, reason: 'its dates cannot be read' })
+  }
+  return certificate
 }
 
 /**

@@ -185,6 +185,11 @@ test('checkTlsIdentity() accepts an identity that fits and names what does not',
   assert.equal(check({ keyPem: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n' }), 'X509_BAD_KEY')
   const torn = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   assert.equal(check({ certPem: torn }), 'X509_BAD_CERTIFICATE')
+  const undated = new X509Certificate(leaf.certPem).raw
+  // The month of the first UTCTime, of thirteen bytes.
+  undated.write('77', undated.indexOf(Buffer.from([0x17, 0x0d])) + 4)
+  const undatedPem = `-----BEGIN CERTIFICATE-----\n${undated.toString('base64')}\n-----END CERTIFICATE-----\n`
+  assert.equal(check({ certPem: undatedPem }), 'X509_BAD_CERTIFICATE')
   assert.equal(check({ keyPem: other.keyPem }), 'X509_KEY_MISMATCH')
   assert.equal(check({ caPem: other.certPem }), 'X509_UNKNOWN_CA')
   assert.equal(check({ caPem: other.certPem + ca.certPem }), 'nothing thrown')
