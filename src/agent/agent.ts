@@ -109,8 +109,9 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   makeDataDirectory(dataDir)
   const nodeId = nodeIdOf(dataDir, config.nodeId, random)
   let identity = serverIdentity(config, clock)
+  let leafs: Leafs | undefined
   const core = await startServerCore(
-    { config, nodeId, dataDir, identity: () => identity },
+    { config, nodeId, dataDir, identity: () => identity, leafs: () => leafs?.certificates() ?? [] },
     { logSink, metrics, clock, random },
   )
   const stops: (() => void | Promise<void>)[] = [() => core.stop()]
@@ -156,7 +157,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     )
     stops.push(() => local.stop())
     await local.start()
-    const leafs = config.connect.enabled
+    leafs = config.connect.enabled
       ? new Leafs(config.datacenter, { ...core, clock, random, log: log.named('leaf') })
       : undefined
     leafs?.start()

@@ -105,6 +105,11 @@ export class Leafs {
     }
   }
 
+  /** PEM texts of all leafs that are kept. */
+  certificates(): readonly string[] {
+    return [...this.#manager.leafs.values()].flatMap(({ certificate }) => (certificate ? [certificate.CertPEM] : []))
+  }
+
   #want(uri: string): Wanted {
     const known = this.#wanted.get(uri)
     const wanted = known ?? { lastAskedMs: 0, index: 0, waiting: new Set(), error: undefined }

@@ -15,6 +15,7 @@ import { type ConnectionInfo, receivePackets, ServerPort, serveRpcStream, type T
 import { State } from '#state'
 import { type Engine, openMemory, openSqlite } from '#store'
 import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
+import { Certificates } from './certificates.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { parseGateway } from './gateway-addresses.ts'
 
@@ -24,6 +25,8 @@ export interface CoreOptions {
   readonly dataDir: string
   /** The identity as it is now; a reload changes what it returns. */
   readonly identity: () => TlsIdentity | undefined
+  /** PEM texts of the leafs that this agent keeps now. */
+  readonly leafs: () => readonly string[]
 }
 
 export interface CoreModules {
@@ -70,7 +73,7 @@ export async function startServerCore(options: CoreOptions, modules: CoreModules
 }
 
 async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Promise<ServerCore> {
-  const { config, dataDir, identity } = options
+  const { config, dataDir, identity, leafs } = options
   const { logSink, metrics, clock, random } = modules
   const { datacenter, primaryDatacenter, nodeName, domain } = config
   const log = logSink.logger('agent.server')
@@ -101,9 +104,20 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   undo.add(() => gossip.shutdown())
 
   const rpcAddress = formatHostPort(config.advertiseAddress, serverPort.address.port)
+  const certificates = new Certificates(datacenter, { state, identity, leafs, clock, log, metrics })
   const federation = new Federation(
     { datacenter, primaryDatacenter, nodeName, domain, acls: config.acl.enabled, enabled: wanFederation },
-    { link, lan: gossip.lan, wan: gossip.wan, state, clock, random, log: logSink.logger('agent.federation'), metrics },
+    {
+      link,
+      lan: gossip.lan,
+      wan: gossip.wan,
+      state,
+      certificates: () => certificates.list(),
+      clock,
+      random,
+      log: logSink.logger('agent.federation'),
+      metrics,
+    },
   )
   const ca = config.connect.enabled ? authorityOf(options, modules, state, parts, tokens) : undefined
   const endpoints = new Endpoints({
@@ -134,6 +148,8 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     undo.add(() => ca.stop())
     await ca.start()
   }
+  certificates.start()
+  undo.add(() => certificates.stop())
   return { engine, state, gossip, serverPort, federation, endpoints, tokens, rpcAddress, stop: () => undo.run() }
 }
 

@@ -70,6 +70,11 @@ export class Metrics {
     else if (!this.#full()) this.gauges.set(key, { name, labels, value })
   }
 
+  /** Forgets a gauge: what it measured is gone. */
+  dropGauge(name: string, labels: Labels = {}): void {
+    this.gauges.delete(keyOf(name, labels))
+  }
+
   /** Adds one observation, for times in milliseconds. */
   sample(name: string, value: number, labels: Labels = {}): void {
     const key = keyOf(name, labels)

@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCertificate, createCertificateAuthority } from '#codec'
-import { certificateExpiries } from './expiry.ts'
+import { CertificateExpiries } from './expiry.ts'
 import { Authorities, configured } from './fixture.ts'
 
 const DAY_MS = 86_400_000
 
-test('certificateExpiries() lists every root, intermediate, leaf and server certificate, the nearest end first', () => {
+test('CertificateExpiries lists every root, intermediate, leaf and server certificate, the nearest end first', () => {
   const all = new Authorities(['dc2'])
   all.start()
   all.configure('dc1', configured({ PrivateKeyBits: 384 }))
@@ -18,7 +18,8 @@ test('certificateExpiries() lists every root, intermediate, leaf and server cert
   const server = createCertificate({ ca, commonName: 'server.dc2.consul', days: 30 }, { clock: all.clock })
   const leafs = [all.leaf('dc2', 'web').certificate.CertPEM]
   const sources = { roots: all.secondary('dc2').roots, leafs, server: server.certPem }
-  const found = certificateExpiries(sources, all.clock.wallMs())
+  const expiries = new CertificateExpiries()
+  const found = expiries.list(sources, all.clock.wallMs())
   assert.deepEqual(
     found.map(({ kind }) => kind),
     ['leaf', 'cross-signed root', 'server', 'intermediate', 'intermediate', 'root', 'root'],
@@ -27,11 +28,17 @@ test('certificateExpiries() lists every root, intermediate, leaf and server cert
     found.filter(({ kind }) => kind === 'root').map(({ active }) => active),
     [false, true],
   )
+  const signing = found.filter(({ kind }) => kind === 'intermediate')
+  assert.deepEqual(
+    signing.filter(({ active }) => active).map(({ keyId }) => keyId),
+    [sources.roots.find(({ Active }) => Active)?.SigningKeyID],
+  )
+  assert.equal(signing.length, 2)
   assert.equal(found[0]?.name, 'spiffe://66679aad-6740-68de-6eb4-3b50d0fc5ad2.consul/ns/default/dc/dc2/svc/web')
   assert.equal(found[2]?.name, 'server.dc2.consul')
   assert.match(found[5]?.name ?? '', /^pri-[0-9a-z]+\.consul\.ca\.66679aad\.consul$/)
   assert.ok(found.every(({ state, keyId, serial }) => state === 'ok' && keyId.length === 95 && serial !== ''))
-  const later = certificateExpiries(sources, all.clock.wallMs() + 28 * DAY_MS)
+  const later = expiries.list(sources, all.clock.wallMs() + 28 * DAY_MS)
   assert.deepEqual(
     later.slice(0, 4).map(({ state }) => state),
     ['expired', 'expired', 'soon', 'ok'],
@@ -39,6 +46,6 @@ test('certificateExpiries() lists every root, intermediate, leaf and server cert
   assert.equal(later[0]?.remainingMs, (found[0]?.remainingMs ?? 0) - 28 * DAY_MS)
 })
 
-test('certificateExpiries() names a text that is no certificate', () => {
-  assert.throws(() => certificateExpiries({ roots: [], server: 'zz' }, 0), { code: 'X509_NOT_PEM' })
+test('CertificateExpiries names a text that is no certificate', () => {
+  assert.throws(() => new CertificateExpiries().list({ roots: [], server: 'zz' }, 0), { code: 'X509_NOT_PEM' })
 })

@@ -1,7 +1,6 @@
 /**
  * When certificates end: every root, intermediate, leaf and server certificate, for status, metrics and people.
  */
-import type { X509Certificate } from 'node:crypto'
 import { type CARoot, certificateFacts, certificatesFromPem } from '#codec'
 import { colonHex, keyIdOf } from './certificates.ts'
 
@@ -19,12 +18,12 @@ export interface CertificateExpiry {
   readonly remainingMs: number
   /** `soon`: less than a tenth of its life is left; renewal should have come before. */
   readonly state: 'ok' | 'soon' | 'expired'
-  /** For roots: whether it is the one that is in force. */
-  readonly active: boolean | undefined
+  /** Whether anything rests on it: not on a root that was replaced, nor on what signed under it. */
+  readonly active: boolean
 }
 
 export interface ExpirySources {
-  readonly roots: readonly Pick<CARoot, 'RootCert' | 'IntermediateCerts' | 'Active'>[]
+  readonly roots: readonly Pick<CARoot, 'RootCert' | 'IntermediateCerts' | 'Active' | 'SigningKeyID'>[]
   /** PEM texts; of a chain only the first certificate counts. */
   readonly leafs?: readonly string[]
   readonly server?: string
@@ -32,49 +31,72 @@ export interface ExpirySources {
 
 const SOON = 0.1
 
-function expiryOf(
-  kind: CertificateKind,
-  certificate: X509Certificate,
-  nowMs: number,
-  active?: boolean,
-): CertificateExpiry {
+type ReadCertificate = Pick<CertificateExpiry, 'name' | 'serial' | 'keyId' | 'notBeforeMs' | 'notAfterMs'> & {
+  readonly subject: string
+}
+
+function read(pem: string, source: string): ReadCertificate | undefined {
+  const [certificate] = certificatesFromPem(pem, source)
+  if (!certificate) return undefined
   const { subject, uris, dnsNames, notBeforeMs, notAfterMs } = certificateFacts(certificate)
-  const remainingMs = notAfterMs - nowMs
-  const soon = remainingMs < (notAfterMs - notBeforeMs) * SOON
   return {
-    kind,
+    subject,
     name: /CN=([^,]+)/.exec(subject)?.[1] ?? uris[0] ?? dnsNames[0] ?? subject,
     serial: colonHex(Buffer.from(certificate.serialNumber, 'hex')),
     keyId: keyIdOf(certificate),
     notBeforeMs,
     notAfterMs,
-    remainingMs,
-    state: remainingMs <= 0 ? 'expired' : soon ? 'soon' : 'ok',
-    active,
   }
 }
 
-/**
- * The ends of all certificates, the nearest first. A cross-signed root is meant to end: nobody needs to act on it.
- *
- * @throws X509_NOT_PEM, X509_BAD_CERTIFICATE for a text that is no certificate
- */
-export function certificateExpiries(sources: ExpirySources, nowMs: number): CertificateExpiry[] {
-  const found: CertificateExpiry[] = []
-  const first = (pem: string, source: string) => certificatesFromPem(pem, source).slice(0, 1)
-  for (const { RootCert, IntermediateCerts, Active } of sources.roots) {
-    for (const root of first(RootCert, 'root')) found.push(expiryOf('root', root, nowMs, Active))
-    for (const pem of IntermediateCerts ?? []) {
-      for (const certificate of first(pem, 'intermediate')) {
-        const crossSigned = certificateFacts(certificate).subject !== ''
-        found.push(expiryOf(crossSigned ? 'cross-signed root' : 'intermediate', certificate, nowMs))
+function expiryOf(
+  kind: CertificateKind,
+  { name, serial, keyId, notBeforeMs, notAfterMs }: ReadCertificate,
+  nowMs: number,
+  active: boolean,
+): CertificateExpiry {
+  const remainingMs = notAfterMs - nowMs
+  const soon = remainingMs < (notAfterMs - notBeforeMs) * SOON
+  const state = remainingMs <= 0 ? 'expired' : soon ? 'soon' : 'ok'
+  return { kind, name, serial, keyId, notBeforeMs, notAfterMs, remainingMs, state, active }
+}
+
+/** Asked again and again for mostly the same certificates, it reads each one only once. */
+export class CertificateExpiries {
+  /** PEM text → what it says; only of those that were there the last time. */
+  #known = new Map<string, ReadCertificate | undefined>()
+
+  /**
+   * The ends of all certificates, the nearest first. A cross-signed root is meant to end: nobody needs to act on it.
+   *
+   * @throws X509_NOT_PEM, X509_BAD_CERTIFICATE for a text that is no certificate
+   */
+  list({ roots, leafs = [], server }: ExpirySources, nowMs: number): CertificateExpiry[] {
+    const seen = new Map<string, ReadCertificate | undefined>()
+    const found: CertificateExpiry[] = []
+    const first = (pem: string, source: string) => {
+      const certificate = this.#known.get(pem) ?? read(pem, source)
+      seen.set(pem, certificate)
+      return certificate
+    }
+    for (const { RootCert, IntermediateCerts, Active, SigningKeyID } of roots) {
+      const root = first(RootCert, 'root')
+      if (root) found.push(expiryOf('root', root, nowMs, Active))
+      for (const pem of IntermediateCerts ?? []) {
+        const certificate = first(pem, 'intermediate')
+        if (!certificate) continue
+        const crossSigned = certificate.subject !== ''
+        const active = Active && (crossSigned || certificate.keyId === SigningKeyID)
+        found.push(expiryOf(crossSigned ? 'cross-signed root' : 'intermediate', certificate, nowMs, active))
       }
     }
+    for (const pem of leafs) {
+      const leaf = first(pem, 'leaf')
+      if (leaf) found.push(expiryOf('leaf', leaf, nowMs, true))
+    }
+    const own = server === undefined ? undefined : first(server, 'server')
+    if (own) found.push(expiryOf('server', own, nowMs, true))
+    this.#known = seen
+    return found.sort((a, b) => a.notAfterMs - b.notAfterMs)
   }
-  for (const pem of sources.leafs ?? [])
-    for (const leaf of first(pem, 'leaf')) found.push(expiryOf('leaf', leaf, nowMs))
-  for (const server of sources.server === undefined ? [] : first(sources.server, 'server')) {
-    found.push(expiryOf('server', server, nowMs))
-  }
-  return found.sort((a, b) => a.notAfterMs - b.notAfterMs)
 }

@@ -27,7 +27,7 @@ export {
 } from './configuration.ts'
 export { CADriver, type CADriverModules, MAX_WAITING, type PrimaryAuthority } from './driver.ts'
 export { caError } from './errors.ts'
-export { type CertificateExpiry, type CertificateKind, certificateExpiries, type ExpirySources } from './expiry.ts'
+export { CertificateExpiries, type CertificateExpiry, type CertificateKind, type ExpirySources } from './expiry.ts'
 export {
   type Leaf,
   type LeafEffect,

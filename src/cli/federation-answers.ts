@@ -38,6 +38,17 @@ const Datacenter = struct('Datacenter', {
   Problems: listOf(Problem),
 })
 
+const Certificate = struct('Certificate', {
+  Kind: string,
+  Name: string,
+  KeyID: string,
+  NotBefore: string,
+  NotAfter: string,
+  RemainingSeconds: int,
+  State: string,
+  Active: bool,
+})
+
 export const Status = struct('FederationStatus', {
   Datacenter: string,
   PrimaryDatacenter: string,
@@ -45,7 +56,9 @@ export const Status = struct('FederationStatus', {
   Node: string,
   GossipEncrypted: bool,
   Datacenters: listOf(Datacenter),
+  Certificates: listOf(Certificate),
   Problems: listOf(Problem),
 })
 export type Status = ReturnType<typeof Status.of>
+export type CertificateAnswer = ReturnType<typeof Certificate.of>
 export type DatacenterAnswer = ReturnType<typeof Datacenter.of>

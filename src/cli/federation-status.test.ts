@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DatacenterStatus, FederationStatus } from '#federation'
+import type { CertificateStatus, DatacenterStatus, FederationStatus } from '#federation'
 import type { Status } from './federation-answers.ts'
 import { runCommand } from './test-run.ts'
 
@@ -50,6 +50,16 @@ const DC3: DatacenterStatus = {
     },
   ],
 }
+const SERVER: CertificateStatus = {
+  Kind: 'server',
+  Name: 'server.dc2.consul',
+  KeyID: 'aa:bb',
+  NotBefore: SINCE,
+  NotAfter: '2026-12-23T08:37:43.000Z',
+  RemainingSeconds: 29.5 * 86_400,
+  State: 'ok',
+  Active: true,
+}
 const status = (Datacenters: readonly DatacenterStatus[], more: Partial<FederationStatus> = {}) =>
   asRead({
     Datacenter: 'dc2',
@@ -58,6 +68,7 @@ const status = (Datacenters: readonly DatacenterStatus[], more: Partial<Federati
     Node: 's2',
     GossipEncrypted: true,
     Datacenters,
+    Certificates: [],
     Problems: [],
     ...more,
   })
@@ -144,4 +155,29 @@ test('federation status -format=json gives what the agent said, with the same ex
   assert.deepEqual(JSON.parse(stdout), answer)
   assert.match(stdout, /^\{\n {4}"Datacenter": "dc2",\n/)
   assert.equal((await ask(status([DC1]), ['-format', 'json'])).status, 0)
+})
+
+test('federation status: when certificates end, and of many leafs those that end first', async () => {
+  const leafs = ['a', 'b', 'c', 'd', 'e'].map((service, index) => ({
+    ...SERVER,
+    Kind: 'leaf' as const,
+    Name: `spiffe://x.consul/ns/default/dc/dc2/svc/${service}`,
+    RemainingSeconds: 100 + index * 3600,
+  }))
+  const old = { ...SERVER, Kind: 'root' as const, Name: 'old', RemainingSeconds: -90, State: 'expired' as const }
+  const soon = { ...SERVER, RemainingSeconds: 50 * 3600, State: 'soon' as const }
+  const { stdout } = await ask(status([DC1], { Certificates: [{ ...old, Active: false }, ...leafs, soon, SERVER] }))
+  assert.ok(
+    stdout.endsWith(`
+Certificate        Name                                       Ends In         Ends
+root (not active)  old                                        ended 90 s ago  2026-12-23T08:37:43.000Z
+leaf               spiffe://x.consul/ns/default/dc/dc2/svc/a  100 s           2026-12-23T08:37:43.000Z
+leaf               spiffe://x.consul/ns/default/dc/dc2/svc/b  61 minutes      2026-12-23T08:37:43.000Z
+leaf               spiffe://x.consul/ns/default/dc/dc2/svc/c  2 hours         2026-12-23T08:37:43.000Z
+server             server.dc2.consul                          2 days (soon)   2026-12-23T08:37:43.000Z
+server             server.dc2.consul                          29 days         2026-12-23T08:37:43.000Z
+Leafs that end later: 2
+`),
+    stdout,
+  )
 })

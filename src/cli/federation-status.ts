@@ -1,17 +1,26 @@
 /**
- * `hanse federation status`: each datacenter's gateways, gossip, RPC and replication, since when, and what is wrong.
+ * `hanse federation status`: each datacenter's gateways, gossip, RPC and replication, since when, when
+ * certificates end, and what is wrong.
  */
 import { goJson } from '#codec'
 import { withAgent } from './agent-api.ts'
 import { CLIENT_FLAGS } from './api-flags.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
-import { type DatacenterAnswer, Status } from './federation-answers.ts'
+import { type CertificateAnswer, type DatacenterAnswer, Status } from './federation-answers.ts'
 
 const DOING = 'Error querying federation status'
 const PATH = '/v1/internal/federation-status'
 const JSON_INDENT = '    '
 const NOTHING = '-'
+/** Leafs are many, and renewed by themselves: the table has those that end first. */
+const MAX_LEAFS_SHOWN = 3
+/** From the longest down; a length is told in the longest unit of which there are two. */
+const UNITS = [
+  [86_400, 'days'],
+  [3_600, 'hours'],
+  [60, 'minutes'],
+] as const
 
 const orNothing = (text: string): string => (text === '' ? NOTHING : text)
 const seconds = (value: number): string => `${Math.round(value * 10) / 10} s`
@@ -80,6 +89,31 @@ function replications({ Datacenters }: Status): string {
   return columns([['Replicated From', 'Type', 'State', 'Index', 'Last Success', 'Behind', 'Last Error'], ...rows])
 }
 
+function lengthOf(wholeSeconds: number): string {
+  for (const [size, unit] of UNITS) if (wholeSeconds >= 2 * size) return `${Math.floor(wholeSeconds / size)} ${unit}`
+  return seconds(wholeSeconds)
+}
+
+function endsIn({ RemainingSeconds, State }: CertificateAnswer): string {
+  if (State === 'expired') return `ended ${lengthOf(-RemainingSeconds)} ago`
+  return `${lengthOf(RemainingSeconds)}${State === 'soon' ? ' (soon)' : ''}`
+}
+
+function certificates({ Certificates }: Status): string {
+  if (Certificates.length === 0) return ''
+  const leafs = Certificates.filter(({ Kind }) => Kind === 'leaf')
+  const shown = Certificates.filter((each) => each.Kind !== 'leaf' || leafs.indexOf(each) < MAX_LEAFS_SHOWN)
+  const rows = shown.map((each) => [
+    `${each.Kind}${each.Active ? '' : ' (not active)'}`,
+    orNothing(each.Name),
+    endsIn(each),
+    orNothing(each.NotAfter),
+  ])
+  const table = columns([['Certificate', 'Name', 'Ends In', 'Ends'], ...rows])
+  const hidden = Certificates.length - shown.length
+  return hidden === 0 ? table : `${table}\nLeafs that end later: ${hidden}`
+}
+
 interface NamedProblem {
   readonly where: string
   readonly code: string
@@ -123,6 +157,7 @@ As seen by ${status.Node} in ${status.Datacenter}`
     overview(status),
     gateways(status),
     replications(status),
+    certificates(status),
     rpcErrors(status),
     problems(problemsOf(status)),
   ]
@@ -136,8 +171,9 @@ function isSound(status: Status): boolean {
 export const command: Command = {
   name: 'federation status',
   summary: 'Shows each datacenter: gateways, gossip, RPC, replication',
-  help: `Shows each datacenter of the federation as the agent sees it, and what is wrong: which setting, what to change. Ends
-with status 1 when a datacenter is degraded or unreachable, or there is a problem.`,
+  help: `Shows each datacenter of the federation as the agent sees it, when the certificates of its own datacenter end, and
+what is wrong: which setting, what to change. Ends with status 1 when a datacenter is degraded or unreachable, or there
+is a problem.`,
   flags: {
     ...CLIENT_FLAGS,
     format: { kind: 'string', value: 'pretty or json', help: 'How to show it, default pretty' },

@@ -2,7 +2,9 @@
  * The doctor: gathers what gossip, dialing and replication know into one status, and says once in the log what is wrong.
  */
 import { type Clock, formatHostPort, type Logger } from '#base'
+import type { CertificateExpiry } from '#ca'
 import { type GossipPool, MISMATCH_INTERVAL_MS, type MismatchEvent } from '#gossip'
+import { certificateProblems, certificateStatus } from './certificates.ts'
 import { type DiagnosisContext, diagnoseAccessControl, diagnoseDial, diagnoseMismatch } from './diagnosis.ts'
 import type { Gateway, GatewayLocator } from './gateway-locator.ts'
 import type { Reachability } from './reachability.ts'
@@ -41,6 +43,8 @@ export interface DoctorModules {
   readonly reachability: Reachability
   /** Type → status of what this secondary copies; empty in the primary. */
   readonly replication: () => Readonly<Record<string, ReplicationStatus>>
+  /** This datacenter's certificates, the nearest end first. */
+  readonly certificates: () => readonly CertificateExpiry[]
   readonly clock: Clock
   readonly log: Logger
 }
@@ -82,6 +86,7 @@ export class Doctor {
     const { router, wan } = this.#modules
     const { datacenter, primaryDatacenter, domain, nodeName } = this.#options
     const names = new Set([datacenter, primaryDatacenter, ...router.datacenters()])
+    const certificates = this.#modules.certificates()
     return {
       Datacenter: datacenter,
       PrimaryDatacenter: primaryDatacenter,
@@ -89,7 +94,8 @@ export class Doctor {
       Node: nodeName,
       GossipEncrypted: wan?.encrypted ?? this.#modules.lan.encrypted,
       Datacenters: [...names].sort().map((name) => this.#datacenter(name)),
-      Problems: this.#generalProblems(),
+      Certificates: certificates.map(certificateStatus),
+      Problems: [...this.#generalProblems(), ...certificateProblems(certificates, this.#options)],
     }
   }
 

@@ -3,6 +3,7 @@
  * joins, what is told to the primary and copied from it, and the doctor who watches over it.
  */
 import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
+import type { CertificateExpiry } from '#ca'
 import { ACLReplicationStatus, type FederationState, FederationStateRequest } from '#codec'
 import { type AnyOperation, type Endpoints, federationState } from '#endpoints'
 import type { GossipEvent, GossipPool } from '#gossip'
@@ -38,6 +39,8 @@ export interface FederationModules {
   readonly lan: GossipPool
   readonly wan: GossipPool | undefined
   readonly state: State
+  /** This datacenter's certificates, the nearest end first. */
+  readonly certificates: () => readonly CertificateExpiry[]
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger

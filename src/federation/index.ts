@@ -10,6 +10,7 @@ export { primaryAuthority } from './primary-authority.ts'
 export { type FederationSecret, parseFederationSecret, renderFederationSecret } from './secret.ts'
 export { asServer, type ServerMember, type ServerTagOptions, serverTags } from './servers.ts'
 export type {
+  CertificateStatus,
   DatacenterStatus,
   FederationProblem,
   FederationStatus,

@@ -1,7 +1,8 @@
 /**
- * What `hanse federation status` shows: per datacenter its gateways, gossip, RPC and replication, since when, and what
- * is wrong in words that name the setting to change.
+ * What `hanse federation status` shows: per datacenter its gateways, gossip, RPC and replication, since when, when our
+ * certificates end, and what is wrong in words that name the setting to change.
  */
+import type { CertificateKind } from '#ca'
 
 export type DatacenterState = 'ok' | 'degraded' | 'unreachable'
 
@@ -50,6 +51,21 @@ export interface DatacenterStatus {
   readonly Problems: readonly FederationProblem[]
 }
 
+export interface CertificateStatus {
+  readonly Kind: CertificateKind
+  readonly Name: string
+  readonly KeyID: string
+  /** RFC 3339. */
+  readonly NotBefore: string
+  readonly NotAfter: string
+  /** Negative: ended so long ago. */
+  readonly RemainingSeconds: number
+  /** `soon`: less than a tenth of its life is left. */
+  readonly State: 'ok' | 'soon' | 'expired'
+  /** Whether anything rests on it: not on a root that was replaced. */
+  readonly Active: boolean
+}
+
 export interface FederationStatus {
   readonly Datacenter: string
   readonly PrimaryDatacenter: string
@@ -57,6 +73,8 @@ export interface FederationStatus {
   readonly Node: string
   readonly GossipEncrypted: boolean
   readonly Datacenters: readonly DatacenterStatus[]
+  /** Of this datacenter's mesh, its server and the leafs that it keeps; the nearest end first. */
+  readonly Certificates: readonly CertificateStatus[]
   /** What concerns no single datacenter. */
   readonly Problems: readonly FederationProblem[]
 }

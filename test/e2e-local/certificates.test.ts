@@ -78,6 +78,28 @@ test('a service of one datacenter and one of the other verify each other', async
   assert.deepEqual(web.roots, api.roots)
 })
 
+test('status and metrics tell when the root, what signs, a leaf and the server certificate end', async () => {
+  const { Certificates, Problems } = await dc2.status()
+  const active = Certificates.filter(({ Active, State }) => Active && State === 'ok')
+  const kinds = new Set(active.map(({ Kind }) => Kind))
+  assert.deepEqual([...kinds].sort(), ['intermediate', 'leaf', 'root', 'server'], JSON.stringify(Certificates))
+  assert.deepEqual(Problems, [])
+  const server = Certificates.find(({ Kind }) => Kind === 'server')
+  assert.equal(server?.Name, 'server.dc2.consul')
+  await eventually('the gauges are there', async () => {
+    const metrics = await dc2.client.expect('GET', '/v1/agent/metrics')
+    const { Gauges }: { Gauges: { Name: string; Value: number; Labels: Record<string, string> }[] } = JSON.parse(
+      metrics.body.toString('utf8'),
+    )
+    const value = (name: string) => Gauges.find(({ Name }) => Name === name)?.Value ?? 0
+    const tls = value('consul.agent.tls.cert.expiry')
+    assert.ok(Math.abs(tls - server.RemainingSeconds) < 60, `${tls} s, the status says ${server.RemainingSeconds} s`)
+    const signing = value('consul.mesh.active-signing-ca.expiry')
+    assert.ok(signing > 0 && value('consul.mesh.active-root-ca.expiry') > signing)
+    assert.ok(Gauges.some(({ Name, Labels }) => Name === 'hanse.certificate.expiry' && Labels['kind'] === 'leaf'))
+  })
+})
+
 test('a new root reaches both datacenters, and not one handshake fails meanwhile', async () => {
   const before = await trustOf(dc2, 'api')
   let handshakes = 0
