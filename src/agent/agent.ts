@@ -220,6 +220,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       kvMaxValueBytes: config.limits.kvMaxValueBytes,
       maxConnectionsPerClient: config.limits.httpMaxConnsPerClient,
       responseHeaders: config.httpConfig.responseHeaders,
+      degraded: () => core.federation.degraded(),
       blockEndpoints: config.httpConfig.blockEndpoints,
       allowWriteHttpFrom: config.httpConfig.allowWriteHttpFrom,
     })

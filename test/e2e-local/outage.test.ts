@@ -128,7 +128,20 @@ test('a secondary without its primary serves its own, fails at once for the prim
   assert.match(text, /silent for \d+\.\d s/)
   assert.deepEqual(await dc2.client.json('GET', '/v1/catalog/datacenters'), ['dc2', 'dc1'])
   assert.match(dc2.server?.output ?? '', /degraded: primary unreachable/)
+  const { headers } = await dc2.client.request('GET', '/v1/kv/alone')
+  const since = /^primary "dc1" unreachable since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)$/
+  assert.match(String(headers['x-hanse-degraded']), since)
+  await eventually('the metrics say it, and how far the copies are behind', async () => {
+    assert.equal(await gauge('hanse.federation.degraded'), 1)
+    assert.ok(Number(await gauge('hanse.replication.lag_seconds')) > 0)
+  })
 })
+
+/** The value of a gauge of dc2's server. */
+async function gauge(name: string): Promise<number | undefined> {
+  const metrics = (await dc2.client.json('GET', '/v1/agent/metrics')) as { Gauges: { Name: string; Value: number }[] }
+  return metrics.Gauges.find(({ Name }) => Name === name)?.Value
+}
 
 test('a primary that comes back is read again by itself', async (t) => {
   dc1.startServer()
@@ -136,6 +149,12 @@ test('a primary that comes back is read again by itself', async (t) => {
   await eventually('the status is ok', async () => assert.equal((await dc2.statusOf('dc1')).State, 'ok'), HEALS)
   await eventually('the status is ok', async () => assert.equal((await dc1.statusOf('dc2')).State, 'ok'), HEALS)
   assert.equal(await dc2.get('from', { dc: 'dc1' }), 'dc1')
+})
+
+test('a secondary that reaches its primary again is not degraded any more', async () => {
+  const { headers } = await dc2.client.request('GET', '/v1/kv/alone')
+  assert.equal(headers['x-hanse-degraded'], undefined)
+  await eventually('the metrics say it', async () => assert.equal(await gauge('hanse.federation.degraded'), 0))
 })
 
 test('a datacenter that leaves is no path any more', async () => {

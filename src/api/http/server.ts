@@ -32,6 +32,9 @@ const KEEP_ALIVE_TIMEOUT_MS = 120_000
 const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
 const READ_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** On every answer of a secondary that does not reach its primary: what it serves may be behind. */
+export const DEGRADED_HEADER = 'X-Hanse-Degraded'
+
 export interface HttpServerOptions {
   readonly routes: readonly Route[]
   readonly clock: Clock
@@ -45,6 +48,8 @@ export interface HttpServerOptions {
   readonly blockEndpoints?: readonly string[]
   /** `http_config.allow_write_http_from`: networks ("127.0.0.0/8"); empty: from everywhere. */
   readonly allowWriteHttpFrom?: readonly string[]
+  /** What this server lacks now, in words: told in a header of every answer. */
+  readonly degraded?: () => string | undefined
   /** Access control; without it nobody is asked for a token. */
   readonly acl?: HttpAcl
 }
@@ -257,8 +262,10 @@ export class HttpServer {
 
   #write(answer: Answer, response: ServerResponse): void {
     answer.wire ??= this.#wire(answer)
+    const degraded = this.#options.degraded?.()
+    const wire = degraded === undefined ? answer.wire : [...answer.wire, DEGRADED_HEADER, degraded]
     try {
-      response.writeHead(answer.status, answer.wire)
+      response.writeHead(answer.status, wire)
     } catch (thrown) {
       // A header that node:http refuses; the connection is of no use any more, the server is.
       this.#options.log.error('an answer could not be written', { error: messageOf(thrown) })
