@@ -18,6 +18,14 @@ export const codecError = errorTable({
     message: ({ what, limit, offset }: { what: string; limit: number; offset: number }) =>
       `Decode msgpack: ${what} at byte ${offset} is above the limit of ${limit}`,
   },
+  PROTOBUF_TRUNCATED: {
+    status: 400,
+    message: ({ offset }: { offset: number }) => `Decode protobuf: message ends early at byte ${offset}`,
+  },
+  PROTOBUF_INVALID: {
+    status: 400,
+    message: ({ what, offset }: { what: string; offset: number }) => `Decode protobuf: ${what} before byte ${offset}`,
+  },
   JSON_TYPE: {
     status: 400,
     message: ({ wanted, got, path }: { wanted: string; got: string; path: string }) =>

@@ -1,5 +1,5 @@
 /**
- * codec/: bytes ⇄ values. The msgpack dialect of the wire, schemas, shapes, LZW, certificates, HCL, filters. Pure.
+ * codec/: bytes ⇄ values. The msgpack dialect of the wire, protobuf, schemas, shapes, LZW, certificates, HCL, filters. Pure.
  */
 export {
   checkFilterSyntax,
@@ -17,6 +17,7 @@ export { compressLzw, decompressLzw } from './lzw.ts'
 export { MAX_DEPTH, MsgpackReader } from './msgpack-reader.ts'
 export { type MsgpackValue, writeValue } from './msgpack-value.ts'
 export { MsgpackWriter } from './msgpack-writer.ts'
+export type { MessageOf, ProtobufMessage } from './protobuf-message.ts'
 export {
   any,
   bool,
@@ -73,6 +74,7 @@ export * from './shapes/coordinate.ts'
 export * from './shapes/federation.ts'
 export * from './shapes/kv.ts'
 export * from './shapes/operator.ts'
+export * from './shapes/subscription.ts'
 export {
   CA_DAYS_DEFAULT,
   CERTIFICATE_DAYS_DEFAULT,

@@ -1,0 +1,261 @@
+/**
+ * One schema per protobuf message: its fields with their numbers. Writing, reading and the TypeScript type come from it.
+ *
+ * Fields are declared in the order of their numbers, in which they are written. What is empty is not written; what a
+ * peer always writes, empty or not, is `nested`. Fields that a schema does not name are passed over. Lists and maps are
+ * `null` when nothing of them is there.
+ */
+import { codecError } from './errors.ts'
+import { setKey } from './kind.ts'
+import { MAX_DEPTH } from './msgpack-reader.ts'
+import { ProtobufReader, ProtobufWriter, WIRE } from './protobuf.ts'
+
+/** Takes the appearances of one field in one message, and makes its value of them. */
+export interface Gathering<T> {
+  add(reader: ProtobufReader, depth: number): void
+  value(): T
+}
+
+export interface ProtobufField<T> {
+  readonly number: number
+  /** How it is written on the wire, one of WIRE. */
+  readonly wire: number
+  /** Its value when it does not appear. */
+  readonly zero: T
+  write(writer: ProtobufWriter, value: T): void
+  gather(): Gathering<T>
+}
+
+export interface ProtobufMessage<T> {
+  encode(value: T): Buffer
+  /** @throws HanseError PROTOBUF_TRUNCATED, PROTOBUF_INVALID */
+  decode(bytes: Uint8Array, depth?: number): T
+}
+
+/** The value that a message describes. */
+export type MessageOf<M> = M extends ProtobufMessage<infer T> ? T : never
+
+type Fields = Readonly<Record<string, ProtobufField<unknown>>>
+type Shape<F> = { readonly [K in keyof F]: F[K] extends ProtobufField<infer T> ? T : never }
+
+/** Declares a message. */
+export function message<F extends Fields>(fields: F): ProtobufMessage<Shape<F>> {
+  // A field is looked up by its own name, so value and field always belong together.
+  const entries = Object.entries<ProtobufField<unknown>>(fields)
+  const byNumber = new Map(entries.map(([, field]) => [field.number, field]))
+  return {
+    encode(value) {
+      const writer = new ProtobufWriter()
+      const values: Readonly<Record<string, unknown>> = value
+      for (const [name, field] of entries) field.write(writer, values[name])
+      return writer.finish()
+    },
+    decode(bytes, depth = 0) {
+      if (depth > MAX_DEPTH) throw codecError('PROTOBUF_INVALID', { what: 'messages nested too deep', offset: 0 })
+      const found = new Map<ProtobufField<unknown>, Gathering<unknown>>()
+      const reader = new ProtobufReader(bytes)
+      for (let next = reader.next(); next !== undefined; next = reader.next()) {
+        const field = byNumber.get(next.field)
+        if (field === undefined) {
+          reader.skip(next.wire)
+          continue
+        }
+        reader.expect(next.field, next.wire, field.wire)
+        const gathering = found.get(field) ?? field.gather()
+        found.set(field, gathering)
+        gathering.add(reader, depth)
+      }
+      const value = entries.map(([name, field]) => [name, (found.get(field) ?? { value: () => field.zero }).value()])
+      return Object.fromEntries(value) as Shape<F>
+    },
+  }
+}
+
+interface Single<T> {
+  readonly wire: number
+  readonly zero: T
+  write(writer: ProtobufWriter, value: T): void
+  read(reader: ProtobufReader, depth: number): T
+}
+
+/** A field with one value: the last one counts. */
+function single<T>(number: number, { wire, zero, write, read }: Single<T>): ProtobufField<T> {
+  const gather = (): Gathering<T> => {
+    let last = zero
+    return {
+      add(reader, depth) {
+        last = read(reader, depth)
+      },
+      value: () => last,
+    }
+  }
+  return { number, wire, zero, write, gather }
+}
+
+export function text(number: number): ProtobufField<string> {
+  return single(number, {
+    wire: WIRE.bytes,
+    zero: '',
+    write: (writer, value) => void (value !== '' && writer.string(number, value)),
+    read: (reader) => reader.string(),
+  })
+}
+
+/** An integer that is never negative: an index, an enumeration. */
+export function count(number: number): ProtobufField<number> {
+  return integer(number, (reader) => reader.uint())
+}
+
+export function int32(number: number): ProtobufField<number> {
+  return integer(number, (reader) => reader.int32())
+}
+
+function integer(number: number, read: (reader: ProtobufReader) => number): ProtobufField<number> {
+  const write = (writer: ProtobufWriter, value: number) => void (value !== 0 && writer.varint(number, value))
+  return single(number, { wire: WIRE.varint, zero: 0, write, read })
+}
+
+export function flag(number: number): ProtobufField<boolean> {
+  return single(number, {
+    wire: WIRE.varint,
+    zero: false,
+    write: (writer, value) => void (value && writer.varint(number, 1)),
+    read: (reader) => reader.varint() !== 0n,
+  })
+}
+
+/** A message that is written elsewhere: its bytes, null where it is not there. */
+export function encoded(number: number): ProtobufField<Buffer | null> {
+  return single<Buffer | null>(number, {
+    wire: WIRE.bytes,
+    zero: null,
+    write: (writer, value) => void (value && writer.bytes(number, value)),
+    read: (reader) => reader.bytes(),
+  })
+}
+
+/** A message that is always there. */
+export function nested<T>(number: number, type: ProtobufMessage<T>): ProtobufField<T> {
+  return single(number, {
+    wire: WIRE.bytes,
+    zero: type.decode(new Uint8Array()),
+    write: (writer, value) => writer.bytes(number, type.encode(value)),
+    read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
+  })
+}
+
+/** A message that may not be there. */
+export function optional<T>(number: number, type: ProtobufMessage<T>): ProtobufField<T | null> {
+  return single<T | null>(number, {
+    wire: WIRE.bytes,
+    zero: null,
+    write: (writer, value) => void (value !== null && writer.bytes(number, type.encode(value))),
+    read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
+  })
+}
+
+export function texts(number: number): ProtobufField<readonly string[] | null> {
+  return listOf<string>(
+    number,
+    (writer, each) => writer.string(number, each),
+    (reader) => reader.string(),
+  )
+}
+
+export function messages<T>(number: number, type: ProtobufMessage<T>): ProtobufField<readonly T[] | null> {
+  return listOf<T>(
+    number,
+    (writer, each) => writer.bytes(number, type.encode(each)),
+    (reader, depth) => type.decode(reader.bytes(), depth + 1),
+  )
+}
+
+/** Messages that are written elsewhere: their bytes. */
+export function encodedList(number: number): ProtobufField<readonly Buffer[] | null> {
+  return listOf<Buffer>(
+    number,
+    (writer, each) => writer.bytes(number, each),
+    (reader) => reader.bytes(),
+  )
+}
+
+function listOf<T>(
+  number: number,
+  write: (writer: ProtobufWriter, each: T) => void,
+  read: (reader: ProtobufReader, depth: number) => T,
+): ProtobufField<readonly T[] | null> {
+  return {
+    number,
+    wire: WIRE.bytes,
+    zero: null,
+    write(writer, value) {
+      for (const each of value ?? []) write(writer, each)
+    },
+    gather() {
+      const items: T[] = []
+      return { add: (reader, depth) => void items.push(read(reader, depth)), value: () => items }
+    },
+  }
+}
+
+type Values<T> = Readonly<Record<string, T>> | null
+
+/** Text by text. An entry's key and value are always written. */
+export function textMap(number: number): ProtobufField<Values<string>> {
+  return mapOf<string>(number, {
+    wire: WIRE.bytes,
+    zero: '',
+    write: (writer, value) => writer.string(2, value),
+    read: (reader) => reader.string(),
+  })
+}
+
+/** Messages by text. */
+export function messageMap<T>(number: number, type: ProtobufMessage<T>): ProtobufField<Values<T>> {
+  return mapOf<T>(number, {
+    wire: WIRE.bytes,
+    zero: type.decode(new Uint8Array()),
+    write: (writer, value) => writer.bytes(2, type.encode(value)),
+    read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
+  })
+}
+
+/** A map is a list of entries {1 key, 2 value}; of two with one key the last counts. */
+function mapOf<T>(number: number, value: Single<T>): ProtobufField<Values<T>> {
+  return {
+    number,
+    wire: WIRE.bytes,
+    zero: null,
+    write(writer, values) {
+      for (const [key, each] of Object.entries(values ?? {})) {
+        const entry = new ProtobufWriter()
+        entry.string(1, key)
+        value.write(entry, each)
+        writer.bytes(number, entry.finish())
+      }
+    },
+    gather() {
+      const values: Record<string, T> = {}
+      const add = (reader: ProtobufReader, depth: number) => {
+        const [key, each] = readEntry(new ProtobufReader(reader.bytes()), value, depth + 1)
+        setKey(values, key, each)
+      }
+      return { add, value: () => values }
+    },
+  }
+}
+
+function readEntry<T>(reader: ProtobufReader, value: Single<T>, depth: number): [string, T] {
+  let key = ''
+  let each = value.zero
+  for (let next = reader.next(); next !== undefined; next = reader.next()) {
+    if (next.field > 2) {
+      reader.skip(next.wire)
+      continue
+    }
+    reader.expect(next.field, next.wire, WIRE.bytes)
+    if (next.field === 1) key = reader.string()
+    else each = value.read(reader, depth)
+  }
+  return [key, each]
+}
