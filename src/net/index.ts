@@ -1,5 +1,5 @@
 /**
- * net/: where sockets end. TLS by SNI and ALPN, yamux sessions, RPC calls, WAN packets, and the port that tells
+ * net/: where sockets end. TLS by SNI and ALPN, yamux sessions, RPC and gRPC calls, WAN packets, and the port that tells
  * protocols apart.
  */
 export { type ClientHello, MAX_CLIENT_HELLO_BYTES, parseClientHello } from './client-hello.ts'
@@ -13,6 +13,17 @@ export {
   tlsRejection,
 } from './dial.ts'
 export { netError, RpcRemoteError, UnknownMethodError } from './errors.ts'
+export {
+  GRPC_LIMITS,
+  GRPC_STATUS,
+  type GrpcCall,
+  GrpcError,
+  type GrpcHandler,
+  type GrpcLimits,
+  type GrpcServerOptions,
+  type GrpcStatus,
+  serveGrpc,
+} from './grpc-server.ts'
 export { LimitedLog } from './limited-log.ts'
 export { type ListenOptions, listeningAddress, listenOn } from './listen.ts'
 export {
