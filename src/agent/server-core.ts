@@ -8,10 +8,10 @@
 import { join } from 'node:path'
 import { type Clock, formatHostPort, type LogSink, type Metrics, type Random } from '#base'
 import { CADriver } from '#ca'
-import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls } from '#endpoints'
+import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls, serveSubscription } from '#endpoints'
 import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink } from '#federation'
 import { type Gossip, startGossip } from '#gossip'
-import { type ConnectionInfo, receivePackets, ServerPort, serveRpcStream, type TlsIdentity } from '#net'
+import { type ConnectionInfo, receivePackets, ServerPort, serveGrpc, serveRpcStream, type TlsIdentity } from '#net'
 import { State } from '#state'
 import { type Engine, openMemory, openSqlite } from '#store'
 import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
@@ -231,6 +231,11 @@ async function listen(
           (call) => endpoints.handle(call.method, call.body, { signal: call.signal, remote: call.remote.address }),
           { remote: info.remote, log },
         )
+      },
+      grpc: (stream, { remote }) => {
+        const { endpoints } = parts
+        if (endpoints) serveGrpc(stream, (call) => serveSubscription(endpoints, call), { remote, clock, log, metrics })
+        else stream.destroy()
       },
       packets: (stream) => {
         receivePackets(stream, { clock, onPacket: (packet) => parts.gossip?.receiveWanPacket(packet) })
