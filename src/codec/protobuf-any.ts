@@ -9,7 +9,7 @@ import { codecError } from './errors.ts'
 import { setKey } from './kind.ts'
 import { MAX_DEPTH } from './msgpack-reader.ts'
 import type { MsgpackValue } from './msgpack-value.ts'
-import { ProtobufReader, ProtobufWriter, WIRE } from './protobuf.ts'
+import { ProtobufReader, ProtobufWriter, readMapEntry, WIRE } from './protobuf.ts'
 import type { ProtobufField } from './protobuf-message.ts'
 
 type AnyMap = { readonly [key: string]: MsgpackValue }
@@ -74,18 +74,7 @@ function listBytes(list: readonly MsgpackValue[]): Buffer {
 function readMap(bytes: Buffer, depth: number): AnyMap {
   const map: Record<string, MsgpackValue> = {}
   for (const entry of parts(bytes, depth)) {
-    const reader = new ProtobufReader(entry)
-    let key = ''
-    let value: MsgpackValue = null
-    for (let next = reader.next(); next !== undefined; next = reader.next()) {
-      if (next.field > 2) {
-        reader.skip(next.wire)
-        continue
-      }
-      reader.expect(next.field, next.wire, WIRE.bytes)
-      if (next.field === 1) key = reader.string()
-      else value = readValue(reader.bytes(), depth + 1)
-    }
+    const [key, value] = readMapEntry<MsgpackValue>(entry, null, (reader) => readValue(reader.bytes(), depth + 1))
     setKey(map, key, value)
   }
   return map

@@ -8,7 +8,7 @@
 import { codecError } from './errors.ts'
 import { setKey } from './kind.ts'
 import { MAX_DEPTH } from './msgpack-reader.ts'
-import { ProtobufReader, ProtobufWriter, WIRE } from './protobuf.ts'
+import { ProtobufReader, ProtobufWriter, readMapEntry, WIRE } from './protobuf.ts'
 
 /** Takes the appearances of one field in one message, and makes its value of them. */
 export interface Gathering<T> {
@@ -237,25 +237,10 @@ function mapOf<T>(number: number, value: Single<T>): ProtobufField<Values<T>> {
     gather() {
       const values: Record<string, T> = {}
       const add = (reader: ProtobufReader, depth: number) => {
-        const [key, each] = readEntry(new ProtobufReader(reader.bytes()), value, depth + 1)
+        const [key, each] = readMapEntry(reader.bytes(), value.zero, (entry) => value.read(entry, depth + 1))
         setKey(values, key, each)
       }
       return { add, value: () => values }
     },
   }
-}
-
-function readEntry<T>(reader: ProtobufReader, value: Single<T>, depth: number): [string, T] {
-  let key = ''
-  let each = value.zero
-  for (let next = reader.next(); next !== undefined; next = reader.next()) {
-    if (next.field > 2) {
-      reader.skip(next.wire)
-      continue
-    }
-    reader.expect(next.field, next.wire, WIRE.bytes)
-    if (next.field === 1) key = reader.string()
-    else each = value.read(reader, depth)
-  }
-  return [key, each]
 }

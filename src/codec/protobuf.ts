@@ -146,3 +146,25 @@ export class ProtobufReader {
     return codecError('PROTOBUF_INVALID', { what, offset: this.#offset })
   }
 }
+
+/**
+ * One entry of a map: a message of a key (1) and a value (2).
+ *
+ * @param none - the value where there is none
+ * @throws PROTOBUF_ codes of the reader and of `readValue`
+ */
+export function readMapEntry<T>(bytes: Buffer, none: T, readValue: (reader: ProtobufReader) => T): [key: string, T] {
+  const reader = new ProtobufReader(bytes)
+  let key = ''
+  let value = none
+  for (let next = reader.next(); next !== undefined; next = reader.next()) {
+    if (next.field > 2) {
+      reader.skip(next.wire)
+      continue
+    }
+    reader.expect(next.field, next.wire, WIRE.bytes)
+    if (next.field === 1) key = reader.string()
+    else value = readValue(reader)
+  }
+  return [key, value]
+}

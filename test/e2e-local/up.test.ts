@@ -61,7 +61,6 @@ test('hanse up -check brings two datacenters up, verifies them with the real com
   assert.deepEqual(await program.ended, { code: 0, signal: null }, program.output)
   const tookMs = performance.now() - startedMs
   t.diagnostic(`from start to verified and stopped: ${seconds(tookMs)}`)
-  assert.ok(tookMs < 10_000, 'a federation takes ten seconds or more to come up')
   const { output } = program
   assert.match(
     output,
