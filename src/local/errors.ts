@@ -39,6 +39,11 @@ export const localError = errorTable({
       `Listen on 127.0.0.1:${port} (${use}): the port is in use`,
     hint: () => 'stop what listens there, or choose another -base-port',
   },
+  UP_NO_FREE_PORT: {
+    status: 500,
+    message: ({ draws }: { draws: number }) => `Find a free port on 127.0.0.1: ${draws} were tried, all are in use`,
+    hint: () => 'choose them yourself: -base-port',
+  },
   UP_PROCESS_ENDED: {
     status: 500,
     message: ({ name, how, log, lines }: { name: string; how: string; log: string; lines: readonly string[] }) =>

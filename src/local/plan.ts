@@ -3,10 +3,10 @@
  * `-data-dir` resumes where it was.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { codeOf, messageOf } from '#base'
 import { localError } from './errors.ts'
+import { freePorts, requireFree } from './free-ports.ts'
 
 /** TCP ports, all on loopback; serf ports are UDP too. */
 export interface DatacenterPorts {
@@ -58,7 +58,6 @@ export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
 ]
 /** Most datacenters on one machine. */
 export const MAX_DATACENTERS = 16
-const HOST = '127.0.0.1'
 /** With -base-port the ports of each datacenter begin this far apart. */
 const BASE_PORT_STEP = 20
 const PLAN_FILE = 'plan.json'
@@ -78,36 +77,6 @@ export function parseDatacenters(text: string): readonly string[] {
 export function calledFrom({ datacenters }: LocalPlan, plan: DatacenterPlan): DatacenterPlan {
   const next = datacenters[(datacenters.indexOf(plan) + 1) % datacenters.length]
   return next ?? plan
-}
-
-/** Holds free ports open until all are chosen, so that none is given twice. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, HOST, resolve)
-      })
-      return server
-    }),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
-
-/** @throws UP_PORT_TAKEN */
-async function requireFree(port: number, use: string): Promise<void> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(localError('UP_PORT_TAKEN', { port, use }, error)))
-    server.listen(port, HOST, resolve)
-  })
-  await new Promise((resolve) => server.close(resolve))
 }
 
 function portsFrom(numbers: readonly number[]): DatacenterPorts {

@@ -7,12 +7,12 @@
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { systemClock, systemRandom } from '#base'
 import { HttpClient } from '#client'
 import { createCertificate, createCertificateAuthority, type PemPair } from '#codec'
 import type { DatacenterStatus, FederationProblem, FederationStatus } from '#federation'
+import { freePorts } from '#local'
 import { eventually } from './eventually.ts'
 import { HANSE, type Program, type Programs } from './programs.ts'
 
@@ -60,24 +60,6 @@ export function newCa(): PemPair {
 
 export function newGossipKey(): string {
   return systemRandom.bytes(32).toString('base64')
-}
-
-/** Ports that are free now, all different. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    assert.ok(typeof address === 'object' && address !== null)
-    return address.port
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 async function somePorts(): Promise<Ports> {

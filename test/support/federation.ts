@@ -5,7 +5,8 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Datacenter, type DatacenterOptions, freePorts, newCa, newGossipKey } from './datacenter.ts'
+import { freePorts } from '#local'
+import { Datacenter, type DatacenterOptions, newCa, newGossipKey } from './datacenter.ts'
 import { Programs } from './programs.ts'
 
 export class TestBed {
