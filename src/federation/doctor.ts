@@ -1,7 +1,7 @@
 /**
  * The doctor: gathers what gossip, dialing and replication know into one status, and says once in the log what is wrong.
  */
-import { type Clock, formatHostPort, type Logger } from '#base'
+import { type Clock, formatHostPort, type Logger, type Metrics } from '#base'
 import type { CertificateExpiry } from '#ca'
 import { type GossipPool, MISMATCH_INTERVAL_MS, type MismatchEvent } from '#gossip'
 import { certificateProblems, certificateStatus } from './certificates.ts'
@@ -47,6 +47,7 @@ export interface DoctorModules {
   readonly certificates: () => readonly CertificateExpiry[]
   readonly clock: Clock
   readonly log: Logger
+  readonly metrics: Metrics
 }
 
 const stamp = (wallMs: number | undefined): string => (wallMs === undefined ? '' : new Date(wallMs).toISOString())
@@ -74,7 +75,7 @@ export class Doctor {
         }),
       )
     }
-    const timer = this.#modules.clock.every(2_000, () => this.#logProblems())
+    const timer = this.#modules.clock.every(2_000, () => this.#look())
     this.#cancel.push(() => timer.cancel())
   }
 
@@ -99,13 +100,33 @@ export class Doctor {
     }
   }
 
+  /** What a secondary lacks while it does not reach its primary, in words; undefined while all is well. */
+  degraded(): string | undefined {
+    const { datacenter, primaryDatacenter } = this.#options
+    const way = datacenter === primaryDatacenter ? undefined : this.#modules.reachability.way(primaryDatacenter)
+    if (way === undefined || way.reachable) return undefined
+    return `primary "${primaryDatacenter}" unreachable since ${stamp(way.sinceWallMs)}`
+  }
+
+  /** Gauges of a secondary: whether it reaches its primary, and how far its copies may be behind. */
+  #measure(status: FederationStatus): void {
+    const { metrics } = this.#modules
+    const { datacenter, primaryDatacenter } = this.#options
+    if (datacenter === primaryDatacenter) return
+    metrics.gauge('hanse.federation.degraded', this.degraded() === undefined ? 0 : 1)
+    const primary = status.Datacenters.find(({ Name }) => Name === primaryDatacenter)
+    for (const [type, { LagSeconds }] of Object.entries(primary?.Replication ?? {})) {
+      metrics.gauge('hanse.replication.lag_seconds', LagSeconds, { type })
+    }
+  }
+
   #saw(event: MismatchEvent): void {
     const key = `${event.kind} ${event.node ?? ''} ${event.address ?? ''}`
     this.#mismatches.delete(key)
     this.#mismatches.set(key, { event, seenMs: this.#modules.clock.nowMs() })
     const oldest = this.#mismatches.size > MAX_MISMATCHES ? this.#mismatches.keys().next() : undefined
     if (oldest && !oldest.done) this.#mismatches.delete(oldest.value)
-    this.#logProblems()
+    this.#look()
   }
 
   #generalProblems(): readonly FederationProblem[] {
@@ -245,8 +266,9 @@ export class Doctor {
     return clock.wallMs() - sinceMs >= LOG_AFTER_MS
   }
 
-  #logProblems(): void {
+  #look(): void {
     const status = this.status()
+    this.#measure(status)
     const now = this.#modules.clock.nowMs()
     const lasting = status.Datacenters.filter(({ Name }) => this.#lasts(Name))
     for (const problem of [...status.Problems, ...lasting.flatMap((entry) => entry.Problems)]) {

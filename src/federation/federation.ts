@@ -23,9 +23,6 @@ import { WanReunion } from './wan-reunion.ts'
 
 /** The primary forgets the gateways of datacenters that nobody knows any more. */
 const PRUNE_INTERVAL_MS = 3_600_000
-/** How often the gauges of a secondary are set. */
-const MEASURE_MS = 2_000
-
 export interface FederationOptions {
   readonly datacenter: string
   readonly primaryDatacenter: string
@@ -111,21 +108,7 @@ export class Federation {
 
   /** What a secondary lacks while it does not reach its primary, in words; undefined while all is well. */
   degraded(): string | undefined {
-    const { primaryDatacenter } = this.#options
-    const way = this.#primary ? undefined : this.#modules.link.reachability.way(primaryDatacenter)
-    if (way === undefined || way.reachable) return undefined
-    return `primary "${primaryDatacenter}" unreachable since ${new Date(way.sinceWallMs).toISOString()}`
-  }
-
-  /** How far the copies of a secondary may be behind, and whether it reaches its primary. */
-  #measure(): void {
-    const { metrics } = this.#modules
-    const { primaryDatacenter } = this.#options
-    metrics.gauge('hanse.federation.degraded', this.degraded() === undefined ? 0 : 1)
-    const primary = this.status().Datacenters.find(({ Name }) => Name === primaryDatacenter)
-    for (const [type, { LagSeconds }] of Object.entries(primary?.Replication ?? {})) {
-      metrics.gauge('hanse.replication.lag_seconds', LagSeconds, { type })
-    }
+    return this.#doctor.degraded()
   }
 
   start(endpoints: Endpoints): void {
@@ -142,9 +125,6 @@ export class Federation {
     this.#stops.push(link.reachability.onChange((datacenter, reachable) => this.#onReachable(datacenter, reachable)))
     if (this.#primary) this.#startPrimary(endpoints)
     else if (wan) this.#startSecondary(endpoints, wan)
-    if (this.#primary) return
-    const measuring = this.#modules.clock.every(MEASURE_MS, () => this.#measure())
-    this.#stops.push(() => measuring.cancel())
   }
 
   stop(): void {
