@@ -87,7 +87,13 @@ export class ChangeLog {
     if (this.#subscribers.delete(subscriber)) queueMicrotask(() => subscriber.onLost(error))
   }
 
-  /** Tells every subscriber that nothing more will come, because the engine failed. */
+  /** Everything is another store's now: nothing before `revision` can be followed, and every subscriber hears it. */
+  replace(revision: number): void {
+    this.#forget(revision)
+    this.fail(storeError('STORE_REPLACED', { revision }))
+  }
+
+  /** Tells every subscriber that nothing more will come, because the engine failed or began anew. */
   fail(error: unknown): void {
     for (const subscriber of [...this.#subscribers]) this.#lose(subscriber, error)
   }
@@ -95,8 +101,13 @@ export class ChangeLog {
   /** Forgets the subscribers without a word: the engine closes. */
   close(): void {
     this.#subscribers.clear()
+    this.#forget(this.#revision)
+  }
+
+  #forget(revision: number): void {
     this.#kept.length = 0
     this.#keptBytes = 0
-    this.#floor = this.#revision
+    this.#floor = revision
+    this.#revision = revision
   }
 }

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { codeOf } from '#base'
-import type { ChangeBatch, Engine, StoredRecord, Transaction } from './engine.ts'
+import type { ChangeBatch, Content, Engine, StoredRecord, Transaction } from './engine.ts'
 
 /** An engine with an empty store. `reopen` closes it and opens the same data again; undefined: nothing is kept. */
 export interface EngineUnderTest {
@@ -18,12 +18,18 @@ export type Check = (criterion: string, body: (engine: Engine, under: EngineUnde
 export const bytes = (text: string): Uint8Array => Buffer.from(text)
 export const textOf = (value: Uint8Array | null): string | null => value && Buffer.from(value).toString()
 export const put = (key: string, value: string, expect?: number) => ({ key, value: bytes(value), expect })
+export const content = (key: string, value: string): Content => ({ key, value: bytes(value) })
 export const drop = (key: string, expect?: number) => ({ key, value: null, expect })
 
 export async function committed(engine: Engine, transaction: Transaction): Promise<number> {
   const result = await engine.commit(transaction)
   assert.ok(result.ok, 'the transaction met a conflict')
   return result.revision
+}
+
+/** Records as replaceAll() takes them. */
+export async function* inBatches(...batches: readonly (readonly Content[])[]): AsyncGenerator<readonly Content[]> {
+  yield* batches
 }
 
 export async function loaded(engine: Engine): Promise<{ records: StoredRecord[]; revision: number }> {

@@ -1,4 +1,4 @@
-/** kill -9 in a write storm: what was answered is there. */
+/** kill -9 in a write storm, or while everything is replaced: what was answered is there, and nothing by half. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,10 +9,12 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { seededRandom, sleep, systemClock } from '#base'
+import { generation, RECORDS } from './crash-replacer.ts'
 import { openSqlite } from './sqlite-engine.ts'
 
 const ROUNDS = 20
 const MAX_STORM_MS = 200
+const REPLACER = fileURLToPath(new URL('./crash-replacer.ts', import.meta.url))
 const WRITER = fileURLToPath(new URL('./crash-writer.ts', import.meta.url))
 
 interface Answered {
@@ -33,9 +35,9 @@ function readAnswers(output: string): Answered {
   return { lines: lines.length, rounds, revision }
 }
 
-/** Lets the writer run for `stormMs` after its first answer, kills it, and returns all that it had answered. */
-async function storm(directory: string, stormMs: number): Promise<Answered> {
-  const args = ['--disable-warning=ExperimentalWarning', WRITER, directory]
+/** Lets the program run for `stormMs` after its first answer, kills it, and returns all that it had answered. */
+async function storm(program: string, directory: string, stormMs: number): Promise<string> {
+  const args = ['--disable-warning=ExperimentalWarning', program, directory]
   const child = spawn(execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const closed = new Promise<NodeJS.Signals | null>((resolve) => child.once('close', (_, signal) => resolve(signal)))
   let output = ''
@@ -46,7 +48,7 @@ async function storm(directory: string, stormMs: number): Promise<Answered> {
   await sleep(systemClock, stormMs)
   child.kill('SIGKILL')
   assert.equal(await closed, 'SIGKILL', 'the writer ended by itself')
-  return readAnswers(output)
+  return output
 }
 
 async function verify(directory: string, answered: Answered): Promise<void> {
@@ -97,13 +99,41 @@ test(`commit() loses nothing that was answered in ${ROUNDS} kills -9 of a write 
   let lines = 0
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      const answered = await storm(directory, random.int(MAX_STORM_MS))
+      const answered = readAnswers(await storm(WRITER, directory, random.int(MAX_STORM_MS)))
       assert.ok(answered.revision > last, `revisions began again after ${last}`)
       await verify(directory, answered)
       last = answered.revision
       lines += answered.lines
     }
     assert.ok(lines > ROUNDS * 16)
+  } finally {
+    rmSync(root, { recursive: true })
+  }
+})
+
+test(`replaceAll() leaves the old or the new whole, and what was answered, in ${ROUNDS} kills -9`, async () => {
+  const root = mkdtempSync(join(tmpdir(), 'hanse-replaced-'))
+  const directory = join(root, 'data')
+  const random = seededRandom(21)
+  let cut = 0
+  try {
+    for (let round = 0; round < ROUNDS; round++) {
+      const output = await storm(REPLACER, directory, random.int(MAX_STORM_MS))
+      const [answered = 0, revision = 0] = (output.split('\n').at(-2) ?? '').split(' ').map(Number)
+      const engine = await openSqlite({ directory })
+      const stored: string[] = []
+      const loaded = await engine.load((batch) => {
+        for (const { key, value } of batch) stored.push(`${key} ${Buffer.from(value).toString().trim()}`)
+      })
+      await engine.close()
+      const kept = stored.length - RECORDS
+      assert.ok(kept === answered || kept === answered + 1, `generation ${kept} is there and ${answered} was answered`)
+      const whole = [...generation(kept)].flat().map(({ key }) => `${key} ${kept}`)
+      assert.deepEqual(stored, whole, 'two generations are mixed')
+      assert.ok(loaded.revision >= revision)
+      if (kept === answered) cut++
+    }
+    assert.ok(cut > 0, 'no kill came before the end of a replacement')
   } finally {
     rmSync(root, { recursive: true })
   }

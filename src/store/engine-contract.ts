@@ -7,6 +7,7 @@
 import { test } from 'node:test'
 import type { Check, EngineUnderTest } from './contract-fixture.ts'
 import { checkEnds, checkLeases, checkRefusals } from './contract-limits.ts'
+import { checkReplacements } from './contract-replacement.ts'
 import { checkStream } from './contract-stream.ts'
 import { checkExpectations, checkTransactions } from './contract-transactions.ts'
 
@@ -24,6 +25,7 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
   checkTransactions(check)
   checkExpectations(check)
   checkStream(check)
+  checkReplacements(check)
   checkRefusals(check)
   checkLeases(check)
   checkEnds(check)

@@ -52,6 +52,12 @@ export interface StoredRecord {
   readonly modRevision: number
 }
 
+/** What a key holds, without where it came from. */
+export interface Content {
+  readonly key: string
+  readonly value: Uint8Array
+}
+
 export interface Change {
   readonly key: string
   /** null: the key was deleted. */
@@ -104,18 +110,33 @@ export interface Engine {
 
   /**
    * Hands over every batch after `afterRevision`, in order and without a gap, beginning with those that exist already.
-   * `onLost` comes once and ends it: history is gone (STORE_HISTORY_GONE: load again), the engine failed, or `onBatch`
-   * threw. Closing the engine or calling the returned function ends it silently.
+   * `onLost` comes once and ends it: history is gone (STORE_HISTORY_GONE: load again), everything was replaced
+   * (STORE_REPLACED: load again), the engine failed, or `onBatch` threw. Closing the engine or calling the returned function ends it silently.
    */
   subscribe(afterRevision: number, onBatch: (batch: ChangeBatch) => void, onLost: (error: unknown) => void): () => void
 
   /**
    * Compares and writes, all or nothing.
    *
-   * @throws STORE_BUSY (nothing was tried), STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID, STORE_FULL,
-   *   STORE_FAILED, STORE_CORRUPT, STORE_CLOSED: nothing was written, except that after STORE_FAILED it is unknown
+   * @throws STORE_BUSY (nothing was tried), STORE_REPLACED, STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID,
+   *   STORE_FULL, STORE_FAILED, STORE_CORRUPT, STORE_CLOSED: nothing was written, except that after STORE_FAILED it is
+   *   unknown
    */
   commit(transaction: Transaction): Promise<CommitResult>
+
+  /**
+   * Puts these records in the place of everything that is stored, all or nothing, also over a crash. They come in
+   * ascending order of their keys, as load() hands them over, each no larger than one transaction may be; afterwards
+   * all have the returned revision, which is higher than any before, as create and as mod revision.
+   *
+   * A transaction that was handed in and not done when it happens fails with STORE_REPLACED and wrote nothing. Every
+   * subscriber is lost with STORE_REPLACED, those of this engine before this resolves; nobody can follow from a
+   * revision before it. Leases are kept. Writes may wait meanwhile, so the records should be at hand.
+   *
+   * @throws what `records` throws; STORE_TRANSACTION_INVALID, STORE_TRANSACTION_TOO_LARGE, STORE_FULL, STORE_FAILED,
+   *   STORE_CLOSED: everything is as it was, except that after STORE_FAILED it is unknown which of the two is there
+   */
+  replaceAll(records: AsyncIterable<readonly Content[]>): Promise<{ readonly revision: number }>
 
   /** The revision that a linearizable read must have seen: no lower than that of any transaction answered before. */
   barrier(): Promise<number>

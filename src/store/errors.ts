@@ -4,7 +4,7 @@
  * Messages name the path and what was found there; the hint says how to get on. Values and keys never appear in them:
  * a value may be a secret.
  */
-import { errorTable } from '#base'
+import { errorTable, HanseError } from '#base'
 
 /** What the engine's thread can report about a place on disk. */
 type PlaceFacts = { path: string; reason: string }
@@ -33,6 +33,12 @@ export const storeError = errorTable({
     message: (facts: { after: number; from: number; to: number }) =>
       `Cannot follow changes after revision ${facts.after}: revisions ${facts.from} to ${facts.to} are kept`,
     hint: () => 'Load the whole state again',
+  },
+  STORE_REPLACED: {
+    status: 503,
+    message: (facts: { revision: number }) =>
+      `Cannot go on with the store: everything in it was replaced at revision ${facts.revision}, as by a restore`,
+    hint: () => 'Try again: nothing was written',
   },
   STORE_CLOSED: {
     status: 500,
@@ -86,3 +92,7 @@ export const PLACE_CODES = [
   'STORE_FAILED',
 ] as const
 export type PlaceCode = (typeof PLACE_CODES)[number]
+
+export function isOfPlace(error: unknown): error is HanseError {
+  return error instanceof HanseError && PLACE_CODES.some((code) => code === error.code)
+}

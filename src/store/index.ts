@@ -6,6 +6,7 @@ export {
   type ChangeBatch,
   type CommitResult,
   type Condition,
+  type Content,
   type Engine,
   type Lease,
   type LeaseOptions,

@@ -8,8 +8,8 @@
  */
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
-import { codeOf, HanseError, messageOf } from '#base'
-import { PLACE_CODES, storeError } from './errors.ts'
+import { storeError } from './errors.ts'
+import { nameFailure } from './sqlite-failure.ts'
 import { checkIdentity, createTables, prepareFile } from './sqlite-file.ts'
 import { ANY, DELETED, NOT_WRITTEN, type Outcome, type PackedRecords, type PackedTransactions } from './sqlite-wire.ts'
 
@@ -32,37 +32,6 @@ function checksumOf(key: Uint8Array, value: Uint8Array): number {
   return crc32(value, crc32(key))
 }
 
-/** SQLite's primary result code, for a thrown error that has one. */
-function resultCode(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null || !('errcode' in error)) return undefined
-  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined
-}
-
-/** Gives an error of SQLite or the file system its name. */
-export function nameFailure(path: string, error: unknown): HanseError {
-  if (error instanceof HanseError && PLACE_CODES.some((code) => code === error.code)) return error
-  const reason = messageOf(error)
-  switch (resultCode(error) ?? codeOf(error)) {
-    case 5: // SQLITE_BUSY
-      return storeError('STORE_LOCKED', { path, reason: 'another process' }, error)
-    case 11: // SQLITE_CORRUPT
-    case 26: // SQLITE_NOTADB
-      return storeError('STORE_CORRUPT', { path, reason }, error)
-    case 13: // SQLITE_FULL
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return storeError('STORE_FULL', { path, reason }, error)
-    case 8: // SQLITE_READONLY
-    case 14: // SQLITE_CANTOPEN
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return storeError('STORE_UNWRITABLE', { path, reason }, error)
-    default:
-      return storeError('STORE_FAILED', { path, reason }, error)
-  }
-}
-
 function numberOf(value: SQLOutputValue | undefined): number {
   if (typeof value !== 'number') throw new TypeError(`expected a number, found ${typeof value}`)
   return value
@@ -82,6 +51,8 @@ export class SqliteDatabase {
   readonly #page: StatementSync
   readonly #setRevision: StatementSync
   #revision: number
+  /** While everything is being replaced: the revision to go back to. */
+  #beforeReplacing: number | undefined
 
   /**
    * Opens the store, makes it where it is missing, locks and checks it.
@@ -148,7 +119,7 @@ export class SqliteDatabase {
     const before = this.#revision
     try {
       this.#database.exec('BEGIN IMMEDIATE')
-      const outcomes = this.#runAll(packed)
+      const outcomes = entriesOf(packed).map((entries) => this.#run(entries))
       if (this.#revision !== before) this.#setRevision.run(this.#revision)
       this.#database.exec('COMMIT')
       return outcomes
@@ -157,23 +128,6 @@ export class SqliteDatabase {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw nameFailure(this.#path, error)
     }
-  }
-
-  #runAll({ counts, keyBytes, valueBytes, expects, bytes }: PackedTransactions): Outcome[] {
-    let index = 0
-    let at = 0
-    return counts.map((count) => {
-      const entries: Entry[] = []
-      for (const end = index + count; index < end; index++) {
-        const key = bytes.subarray(at, at + (keyBytes[index] ?? 0))
-        at += key.byteLength
-        const length = valueBytes[index] ?? NOT_WRITTEN
-        const value = length > 0 ? bytes.subarray(at, at + length) : NO_BYTES
-        at += value.byteLength
-        entries.push({ key, value, length, expect: expects[index] ?? ANY })
-      }
-      return this.#run(entries)
-    })
   }
 
   #run(entries: readonly Entry[]): Outcome {
@@ -198,6 +152,51 @@ export class SqliteDatabase {
     if (length === NOT_WRITTEN) return 0
     if (length === DELETED) return this.#delete.run(key).changes === 0 ? 0 : DELETED
     return numberOf(rowOf(this.#put.get(key, value, revision, checksumOf(key, value)))?.[0])
+  }
+
+  /**
+   * Begins to replace everything: nothing is left, and what replace() puts is there for others once endReplacing()
+   * has returned. A crash before leaves what was there.
+   *
+   * @throws STORE_FULL, STORE_CORRUPT, STORE_FAILED, as those that go on with it; then stopReplacing() takes it back
+   */
+  beginReplacing(): void {
+    this.#replacing(() => {
+      this.#database.exec('BEGIN IMMEDIATE; DELETE FROM records')
+      this.#beforeReplacing = this.#revision++
+    })
+  }
+
+  replace(packed: PackedTransactions): void {
+    this.#replacing(() => {
+      for (const entries of entriesOf(packed)) {
+        for (const entry of entries) this.#write(entry, this.#revision)
+      }
+    })
+  }
+
+  /** Syncs the disk. @returns the revision of all that is there now */
+  endReplacing(): number {
+    return this.#replacing(() => {
+      this.#setRevision.run(this.#revision)
+      this.#database.exec('COMMIT')
+      this.#beforeReplacing = undefined
+      return this.#revision
+    })
+  }
+
+  stopReplacing(): void {
+    if (this.#database.isTransaction) this.#replacing(() => this.#database.exec('ROLLBACK'))
+    this.#revision = this.#beforeReplacing ?? this.#revision
+    this.#beforeReplacing = undefined
+  }
+
+  #replacing<T>(step: () => T): T {
+    try {
+      return step()
+    } catch (error) {
+      throw nameFailure(this.#path, error)
+    }
   }
 
   /**
@@ -245,6 +244,24 @@ export class SqliteDatabase {
       throw nameFailure(this.#path, error)
     }
   }
+}
+
+/** The entries of each transaction. */
+function entriesOf({ counts, keyBytes, valueBytes, expects, bytes }: PackedTransactions): Entry[][] {
+  let index = 0
+  let at = 0
+  return counts.map((count) => {
+    const entries: Entry[] = []
+    for (const end = index + count; index < end; index++) {
+      const key = bytes.subarray(at, at + (keyBytes[index] ?? 0))
+      at += key.byteLength
+      const length = valueBytes[index] ?? NOT_WRITTEN
+      const value = length > 0 ? bytes.subarray(at, at + length) : NO_BYTES
+      at += value.byteLength
+      entries.push({ key, value, length, expect: expects[index] ?? ANY })
+    }
+    return entries
+  })
 }
 
 /** A row as the array that setReturnArrays() makes of it; the types of node:sqlite only know objects. */

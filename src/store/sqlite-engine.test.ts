@@ -77,3 +77,22 @@ test('commit() does not copy what lies beside a value in its buffer', async () =
   assert.equal(slab.byteLength, 64, 'the caller keeps its buffer')
   await engine.close()
 })
+
+test('replaceAll() that finds no space changes nothing, and writes go on', async () => {
+  const engine = await openMemory({ maxBytes: 400_000 })
+  const value = new Uint8Array(100_000)
+  await engine.commit({ writes: [{ key: 'old', value }] })
+  async function* tooMuch() {
+    for (let index = 0; index < 10; index++) yield [{ key: `new/${index}`, value }]
+  }
+  await assert.rejects(engine.replaceAll(tooMuch()), { code: 'STORE_FULL' })
+  assert.ok((await engine.commit({ writes: [{ key: 'next', value: new Uint8Array(10) }] })).ok)
+  const keys: string[] = []
+  await engine.load((batch) => keys.push(...batch.map((record) => record.key)))
+  assert.deepEqual(keys, ['next', 'old'])
+  async function* asMuch() {
+    for (let index = 0; index < 2; index++) yield [{ key: `new/${index}`, value }]
+  }
+  await engine.replaceAll(asMuch())
+  await engine.close()
+})

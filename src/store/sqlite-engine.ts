@@ -12,15 +12,17 @@ import type {
   Change,
   ChangeBatch,
   CommitResult,
+  Content,
   Engine,
   Lease,
   LeaseOptions,
   StoredRecord,
   Transaction,
 } from './engine.ts'
-import { storeError } from './errors.ts'
+import { isOfPlace, storeError } from './errors.ts'
 import { LocalLeases } from './local-leases.ts'
 import { SqliteChannel } from './sqlite-channel.ts'
+import { replaceAll } from './sqlite-replacement.ts'
 import { DELETED, type Outcome, packTransactions, unpackRecords } from './sqlite-wire.ts'
 import { checkTransaction } from './transaction.ts'
 
@@ -79,6 +81,8 @@ class SqliteEngine implements Engine {
   readonly #metrics: Metrics | undefined
   #pumping: Promise<void> | undefined
   #failure: unknown
+  /** Times that everything was replaced. */
+  #replacements = 0
   #closing: Promise<void> | undefined
 
   constructor(
@@ -153,8 +157,10 @@ class SqliteEngine implements Engine {
 
   async #commitFold(fold: readonly QueuedTransaction[], bytes: number): Promise<void> {
     const transactions = fold.map((queued) => queued.transaction)
+    const replacements = this.#replacements
     // Packed when its turn comes, not while a load is under way.
     const { outcomes } = await this.#channel.exclusively((ask) => {
+      if (replacements !== this.#replacements) throw storeError('STORE_REPLACED', { revision: this.#log.revision })
       const packed = packTransactions(transactions, bytes)
       return ask('committed', { kind: 'commit', transactions: packed }, [packed.bytes.buffer])
     })
@@ -187,8 +193,27 @@ class SqliteEngine implements Engine {
     return { ok: true, revision }
   }
 
+  async replaceAll(records: AsyncIterable<readonly Content[]>): Promise<{ revision: number }> {
+    this.#assertOpen()
+    if (this.#failure) throw this.#failure
+    return this.#channel.exclusively(async (ask) => {
+      try {
+        const revision = await replaceAll(ask, records)
+        this.#replacements++
+        this.#metrics?.count('hanse.store.replaced')
+        this.#log.replace(revision)
+        this.#queue.fail(storeError('STORE_REPLACED', { revision }))
+        return { revision }
+      } catch (error) {
+        if (isOfPlace(error)) this.#noteFailure(error)
+        throw error
+      }
+    })
+  }
+
   /** A full disk may have space again; after anything else what is on disk is unknown, and only a restart tells. */
   #noteFailure(error: unknown): void {
+    if (error instanceof HanseError && error.code === 'STORE_REPLACED') return
     this.#metrics?.count('hanse.store.failed')
     if (error instanceof HanseError && error.code === 'STORE_FULL') return
     this.#failure = error

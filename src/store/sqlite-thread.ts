@@ -5,7 +5,8 @@
 import { flushCompileCache } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PLACE_CODES } from './errors.ts'
-import { nameFailure, SqliteDatabase } from './sqlite-database.ts'
+import { SqliteDatabase } from './sqlite-database.ts'
+import { nameFailure } from './sqlite-failure.ts'
 import type { Failure, Reply, Request, ThreadOptions } from './sqlite-wire.ts'
 
 const port = parentPort
@@ -41,6 +42,27 @@ function serve(database: SqliteDatabase, request: Request): void {
         () => ({ kind: 'records', records: database.page(request.after) }),
         (reply) => (reply.kind === 'records' ? [reply.records.bytes.buffer] : []),
       )
+      break
+    case 'begin-replacing':
+      answer(() => {
+        database.beginReplacing()
+        return { kind: 'replacing' }
+      })
+      break
+    case 'replace':
+      answer(() => {
+        database.replace(request.records)
+        return { kind: 'replacing' }
+      })
+      break
+    case 'end-replacing':
+      answer(() => ({ kind: 'replaced', revision: database.endReplacing() }))
+      break
+    case 'stop-replacing':
+      answer(() => {
+        database.stopReplacing()
+        return { kind: 'replacing' }
+      })
       break
     case 'close':
       answer(() => {

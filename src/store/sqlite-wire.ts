@@ -46,6 +46,11 @@ export type Request =
   | { readonly kind: 'commit'; readonly transactions: PackedTransactions }
   /** The records after this key; null: from the first. */
   | { readonly kind: 'page'; readonly after: Uint8Array | null }
+  | { readonly kind: 'begin-replacing' }
+  /** Puts only, without expectations. */
+  | { readonly kind: 'replace'; readonly records: PackedTransactions }
+  | { readonly kind: 'end-replacing' }
+  | { readonly kind: 'stop-replacing' }
   | { readonly kind: 'close' }
 
 export interface Failure {
@@ -58,6 +63,8 @@ export type Reply =
   | { readonly kind: 'opened'; readonly revision: number }
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'records'; readonly records: PackedRecords }
+  | { readonly kind: 'replacing' }
+  | { readonly kind: 'replaced'; readonly revision: number }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly failure: Failure }
 

@@ -4,7 +4,7 @@
  * Source: etcd's `--max-txn-ops` (128, counted for compares and for operations each) and `--max-request-bytes`
  * (1.5 MiB, of which a part is left for the frame around keys and values).
  */
-import type { Transaction } from './engine.ts'
+import type { Content, Transaction } from './engine.ts'
 import { storeError } from './errors.ts'
 
 /** Most keys one transaction writes, and most that it sets an expectation on. */
@@ -27,6 +27,33 @@ function checkExpect(expect: number): void {
   if (!Number.isSafeInteger(expect) || expect < 0) {
     throw storeError('STORE_TRANSACTION_INVALID', { reason: 'an expected revision is not a whole number from 0 on' })
   }
+}
+
+/** The key of the record before, of those that replace everything. */
+export interface Ascent {
+  last: Uint8Array
+}
+
+export const startOfAscent = (): Ascent => ({ last: new Uint8Array(0) })
+
+/**
+ * The size of records that are part of a replacement. Each must be as it could be written alone, and their keys ascend.
+ *
+ * @throws STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID
+ */
+export function checkReplacement(records: readonly Content[], ascent: Ascent): number {
+  let bytes = 0
+  for (const { key, value } of records) {
+    const size = checkKey(key, new Set()) + value.byteLength
+    checkLimit('bytes', size, MAX_TRANSACTION_BYTES)
+    const encoded = Buffer.from(key)
+    if (Buffer.compare(encoded, ascent.last) <= 0) {
+      throw storeError('STORE_TRANSACTION_INVALID', { reason: 'the keys of a replacement do not ascend' })
+    }
+    ascent.last = encoded
+    bytes += size
+  }
+  return bytes
 }
 
 function checkLimit(what: string, count: number, limit: number): void {
