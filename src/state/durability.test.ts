@@ -39,6 +39,7 @@ function breakable(engine: Engine): Engine & { lose(error: unknown): void; loads
     },
     commit: (transaction: Parameters<Engine['commit']>[0]) => engine.commit(transaction),
     replaceAll: (records: Parameters<Engine['replaceAll']>[0]) => engine.replaceAll(records),
+    staleMs: () => 0,
     barrier: () => engine.barrier(),
     lease: (...args: Parameters<Engine['lease']>) => engine.lease(...args),
     close: () => engine.close(),

@@ -29,21 +29,39 @@ export class ChangeLog {
   /** Revision before the oldest kept batch: who has seen it misses nothing. */
   #floor: number
   #revision: number
+  #lastBatch: number
 
   /** @param revision - the store's revision at the start; nothing before it can be followed */
   constructor(revision: number) {
     this.#floor = revision
     this.#revision = revision
+    this.#lastBatch = revision
   }
 
-  /** Revision of the last batch. */
+  /** Revision up to which everything was handed over. */
   get revision(): number {
     return this.#revision
+  }
+
+  /** Revision of the last batch, or that of the start. */
+  get lastBatch(): number {
+    return this.#lastBatch
+  }
+
+  /** Up to here nothing more will come: others wrote what is not ours. */
+  advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
+  }
+
+  /** Whether one of the batches that are kept has this revision. */
+  has(revision: number): boolean {
+    return this.#kept.some((batch) => batch.revision === revision)
   }
 
   /** Appends a batch, of a higher revision than any before, and hands it to everyone before it returns. */
   append(batch: ChangeBatch): void {
     this.#revision = batch.revision
+    this.#lastBatch = batch.revision
     this.#kept.push(batch)
     this.#keptBytes += bytesOf(batch)
     while (this.#kept.length > MAX_KEPT_BATCHES || this.#keptBytes > MAX_KEPT_BYTES) {

@@ -58,6 +58,26 @@ export class CommitQueue {
     return { fold, bytes }
   }
 
+  /** Takes out those that `accepts` says yes to, asked in order; the first one in any case. */
+  takeAccepted(accepts: (queued: QueuedTransaction) => boolean): readonly QueuedTransaction[] {
+    const taken: QueuedTransaction[] = []
+    const left: QueuedTransaction[] = []
+    for (const [position, queued] of this.#queue.entries()) {
+      const asked = position < MAX_FOLDED_TRANSACTIONS && accepts(queued)
+      if (asked || position === 0) taken.push(queued)
+      else left.push(queued)
+    }
+    this.#queue = left
+    for (const { bytes } of taken) this.#bytes -= bytes
+    return taken
+  }
+
+  /** Puts back what was taken out and not done, before all others; the limits do not hold for it. */
+  putBack(queued: readonly QueuedTransaction[]): void {
+    this.#queue = [...queued, ...this.#queue]
+    for (const { bytes } of queued) this.#bytes += bytes
+  }
+
   /** Refuses all that waits. */
   fail(error: unknown): void {
     const queue = this.#queue

@@ -141,6 +141,12 @@ export interface Engine {
   /** The revision that a linearizable read must have seen: no lower than that of any transaction answered before. */
   barrier(): Promise<number>
 
+  /**
+   * How long ago, in milliseconds, it was last known that the stream lacks nothing that was answered to anyone; 0 for
+   * an engine that only one process writes.
+   */
+  staleMs(): number
+
   lease(name: string, options: LeaseOptions): Lease
 
   /** Finishes what is queued, refuses what comes later, gives all leases up. May be called more than once. */

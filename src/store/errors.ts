@@ -79,6 +79,27 @@ export const storeError = errorTable({
     message: (facts: PlaceFacts) => `Cannot write store "${facts.path}": ${facts.reason}`,
     hint: () => 'Check the disk, then restart; reads go on until then, and nothing that was answered is lost',
   },
+  STORE_UNREACHABLE: {
+    status: 500,
+    message: (facts: PlaceFacts) => `No cluster leader: etcd "${facts.path}" does not answer: ${facts.reason}`,
+    hint: () =>
+      'See that most of its members run and reach each other; reads go on from memory, and writes once it answers',
+  },
+  STORE_REFUSED: {
+    status: 500,
+    message: (facts: PlaceFacts) => `Cannot use etcd "${facts.path}": it refuses: ${facts.reason}`,
+    hint: () => 'Give this server the rights to read and write below its prefix, with a certificate that etcd trusts',
+  },
+  STORE_WRITER_CLASH: {
+    status: 500,
+    message: (facts: { path: string; writer: string }) =>
+      `Cannot write store "${facts.path}": another process writes as server "${facts.writer}"`,
+    hint: () => 'Give every server a data directory and a node ID of its own, and start this one again',
+  },
+  STORE_LEASE_LOST: {
+    status: 500,
+    message: (facts: { name: string; reason: string }) => `Lost duty "${facts.name}": ${facts.reason}`,
+  },
 })
 
 /** Codes that say something about a place on disk; all share the facts `path` and `reason`. */

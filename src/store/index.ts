@@ -16,5 +16,7 @@ export {
   type Write,
 } from './engine.ts'
 export { storeError } from './errors.ts'
+export type { EtcdIdentity } from './etcd/client.ts'
+export { type EtcdEngine, type EtcdOptions, openEtcd } from './etcd/engine.ts'
 export { openMemory, openSqlite, type SqliteOptions } from './sqlite-engine.ts'
 export { MAX_KEY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_KEYS } from './transaction.ts'

@@ -228,6 +228,10 @@ class SqliteEngine implements Engine {
     return this.#log.revision
   }
 
+  staleMs(): number {
+    return 0
+  }
+
   lease(name: string, options: LeaseOptions): Lease {
     this.#assertOpen()
     return this.#leases.lease(name, options)

@@ -1,0 +1,247 @@
+/**
+ * The writing side of a server on etcd: one fold of transactions after the other, each exactly once.
+ *
+ * Every server has a key of its own (its mark) that each of its folds compares and writes. When an answer is lost, the
+ * same fold is sent again: if the first one happened, the mark has moved on, and its value says that it was this fold.
+ * A fold that is given up is fenced off by moving the mark, before anything else is written.
+ *
+ * A transaction so large that the mark does not fit beside it (128 expectations or writes) is sent without, and the
+ * mark is moved after it; when its answer is lost, STORE_UNREACHABLE says that it may have been written.
+ */
+import { type Clock, codeOf, type Metrics } from '#base'
+import type { EtcdTxn, EtcdTxnReply } from '#codec'
+import { CommitQueue, type QueuedTransaction } from '../commit-queue.ts'
+import type { Transaction } from '../engine.ts'
+import { storeError } from '../errors.ts'
+import type { EtcdClient } from './client.ts'
+import {
+  changedRecords,
+  conflictsOf,
+  encodeFold,
+  expectRevision,
+  expectValue,
+  fitsWithWriter,
+  foldRule,
+  putOf,
+  rangeOf,
+  readOf,
+  revisionsIn,
+  type WriterMark,
+} from './fold.ts'
+import type { Generation, Keyspace } from './keyspace.ts'
+import { range, txn } from './methods.ts'
+
+/** How long a fold may take, all attempts together: longer than an election of etcd's. */
+export const COMMIT_MS = 10_000
+/** Times that the mark may be found elsewhere than it was read a moment ago. */
+const MAX_MARK_ATTEMPTS = 4
+
+export interface CommitsOptions {
+  readonly client: EtcdClient
+  readonly keyspace: Keyspace
+  readonly clock: Clock
+  readonly metrics: Metrics | undefined
+  /** This server, as no other is called: its node ID. */
+  readonly writer: string
+  /** Tells this process from an earlier one of the same server. */
+  readonly nonce: string
+  /** Resolves when every subscriber has what was changed up to a revision; then tells the last batch's revision. */
+  readonly delivered: (revision: number) => Promise<{ readonly lastBatch: number; has(revision: number): boolean }>
+  /** The generation of these keys was replaced. */
+  readonly onReplaced: () => void
+}
+
+/** What became of a fold. */
+type Outcome =
+  | { readonly kind: 'done'; readonly revision: number; readonly changed: boolean | undefined }
+  | { readonly kind: 'conflict'; readonly revisions: ReadonlyMap<string, number> }
+
+export class Commits {
+  readonly #options: CommitsOptions
+  readonly #queue = new CommitQueue()
+  #keys: Generation
+  /** Mod revision of the own key; undefined when it is not known where it is. */
+  #mark: number | undefined
+  #sequence = 0
+  #pumping: Promise<void> | undefined
+  /** One at a time: a fold, or what must not be beside one. */
+  #turn = Promise.resolve()
+
+  constructor(options: CommitsOptions, keys: Generation) {
+    this.#options = options
+    this.#keys = keys
+  }
+
+  /**
+   * Begins to write into a generation: moves the mark, and so fences off what an earlier process of this server may
+   * still have on its way.
+   *
+   * @param mark - where the mark is, where that was just written
+   * @returns the mark's revision
+   */
+  async start(keys: Generation, mark?: number): Promise<number> {
+    this.#keys = keys
+    this.#mark = undefined
+    this.#mark = mark ?? (await this.#moveMark())
+    return this.#mark
+  }
+
+  /** What the mark of a generation that is about to be published says. */
+  newMark(): Buffer {
+    return this.#nextMark().value
+  }
+
+  /** Runs `task` while nothing is being written, and refuses then what has waited meanwhile, if it says with what. */
+  async exclusively<T>(task: () => Promise<{ readonly value: T; readonly refuse: Error }>): Promise<T> {
+    const before = this.#turn
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#turn = promise
+    try {
+      await before
+      const { value, refuse } = await task()
+      this.#queue.fail(refuse)
+      return value
+    } finally {
+      resolve()
+    }
+  }
+
+  /** @throws STORE_BUSY, through the queue */
+  add(queued: QueuedTransaction): void {
+    this.#queue.add(queued)
+    this.#pumping ??= this.#pump()
+  }
+
+  /** Resolves when nothing waits. */
+  async idle(): Promise<void> {
+    await this.#pumping
+  }
+
+  async #pump(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const before = this.#turn
+      const { promise, resolve: endTurn } = Promise.withResolvers<void>()
+      this.#turn = promise
+      await before
+      const taken = this.#queue.length > 0 ? this.#queue.takeAccepted(foldRule()) : []
+      try {
+        if (taken.length > 0) await this.#commitFold(taken)
+      } catch (error) {
+        this.#options.metrics?.count('hanse.store.failed')
+        for (const { reject } of taken) reject(error)
+        // Who waits behind would wait as long for the same answer.
+        if (codeOf(error) === 'STORE_UNREACHABLE' || codeOf(error) === 'STORE_REPLACED') this.#queue.fail(error)
+      } finally {
+        endTurn()
+      }
+    }
+    this.#pumping = undefined
+  }
+
+  async #commitFold(fold: readonly QueuedTransaction[]): Promise<void> {
+    this.#mark ??= await this.#moveMark()
+    this.#options.metrics?.sample('hanse.store.fold', fold.length)
+    const keys = this.#keys
+    const outcome = await this.#send(fold.map(({ transaction }) => transaction))
+    if (outcome.kind === 'done') {
+      const log = await this.#options.delivered(outcome.revision)
+      const changed = outcome.changed ?? log.has(outcome.revision)
+      for (const { resolve } of fold) resolve({ ok: true, revision: changed ? outcome.revision : log.lastBatch })
+      return
+    }
+    const again: QueuedTransaction[] = []
+    for (const queued of fold) {
+      const conflicts = conflictsOf(queued.transaction, keys, outcome.revisions)
+      if (conflicts.length > 0) queued.resolve({ ok: false, conflicts })
+      else again.push(queued)
+    }
+    this.#queue.putBack(again)
+  }
+
+  async #send(fold: readonly Transaction[]): Promise<Outcome> {
+    const [first] = fold
+    if (first !== undefined && fold.length === 1 && !fitsWithWriter(first)) return this.#sendUnmarked(first)
+    const mark = this.#nextMark()
+    const request = encodeFold(fold, this.#keys, mark)
+    let reply: EtcdTxnReply
+    try {
+      reply = await this.#call(request)
+    } catch (error) {
+      this.#mark = undefined
+      throw error
+    }
+    if (reply.succeeded) {
+      const revision = reply.header?.revision ?? 0
+      this.#mark = revision
+      return { kind: 'done', revision, changed: changedRecords(request, reply, mark) }
+    }
+    const found = reply.replies?.at(-1)?.range?.kvs?.[0]
+    if (found === undefined) throw this.#replaced(reply)
+    if (found.modRevision === mark.expect) return { kind: 'conflict', revisions: revisionsIn(request, reply) }
+    if (!found.value?.equals(mark.value)) throw this.#clash()
+    // An earlier sending of this very fold happened.
+    this.#mark = found.modRevision
+    return { kind: 'done', revision: found.modRevision, changed: undefined }
+  }
+
+  async #sendUnmarked(transaction: Transaction): Promise<Outcome> {
+    const request = encodeFold([transaction], this.#keys, undefined)
+    const reply = await this.#call(request, true)
+    if (!reply.succeeded) return { kind: 'conflict', revisions: revisionsIn(request, reply) }
+    // Fails with STORE_REPLACED if that went into a generation that is no longer read.
+    this.#mark = await this.#moveMark()
+    return { kind: 'done', revision: reply.header?.revision ?? 0, changed: changedRecords(request, reply, undefined) }
+  }
+
+  #nextMark(): WriterMark {
+    const { writer, nonce } = this.#options
+    this.#sequence++
+    return {
+      key: this.#keys.writer(writer),
+      expect: this.#mark ?? 0,
+      value: Buffer.from(`${nonce} ${this.#sequence}`),
+    }
+  }
+
+  /**
+   * Writes the mark, wherever it is, so that nothing that is still on its way can happen any more.
+   *
+   * @throws STORE_REPLACED, STORE_WRITER_CLASH
+   */
+  async #moveMark(): Promise<number> {
+    const { keyspace, client } = this.#options
+    const { key, value } = this.#nextMark()
+    for (let attempt = 0; attempt < MAX_MARK_ATTEMPTS; attempt++) {
+      const { kvs } = await client.call(range, rangeOf(key), { timeoutMs: COMMIT_MS })
+      const reply = await this.#call({
+        compare: [
+          expectValue(keyspace.generation, Buffer.from(String(this.#keys.number))),
+          expectRevision(key, kvs?.[0]?.modRevision ?? 0),
+        ],
+        success: [putOf(key, value)],
+        failure: [readOf(keyspace.generation), readOf(key)],
+      })
+      const revision = reply.header?.revision ?? 0
+      if (reply.succeeded) return revision
+      const [generation, mark] = (reply.replies ?? []).map((each) => each.range?.kvs?.[0])
+      if (generation?.value?.toString() !== String(this.#keys.number)) throw this.#replaced(reply)
+      if (mark?.value?.equals(value)) return mark.modRevision
+    }
+    throw this.#clash()
+  }
+
+  #call(request: EtcdTxn, once = false): Promise<EtcdTxnReply> {
+    return this.#options.client.call(txn, request, { timeoutMs: COMMIT_MS, once })
+  }
+
+  #replaced(reply: EtcdTxnReply): Error {
+    this.#options.onReplaced()
+    return storeError('STORE_REPLACED', { revision: reply.header?.revision ?? 0 })
+  }
+
+  #clash(): Error {
+    this.#mark = undefined
+    return storeError('STORE_WRITER_CLASH', { path: this.#options.client.place, writer: this.#options.writer })
+  }
+}

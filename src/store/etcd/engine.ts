@@ -1,0 +1,362 @@
+/**
+ * The engine for several servers: the contract of ../engine.ts over etcd.
+ *
+ * Writers are folded into one transaction of etcd's (commits.ts); what changed comes back by one watch (watcher.ts), for
+ * this server's own writes as for those of others, so every server has the same stream. A commit resolves when its
+ * batch has come by that way. A datacenter's keys are laid out in keyspace.ts.
+ *
+ * Reads that must be linearizable ask etcd for the revision of the last commit of all and wait until the stream has
+ * brought it. The same is done every second, so that it is known how old what is in memory may be.
+ */
+import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random, sleep, type Timer } from '#base'
+import type { EtcdKeyValue } from '#codec'
+import { ChangeLog } from '../change-log.ts'
+import type {
+  ChangeBatch,
+  CommitResult,
+  Content,
+  Engine,
+  Lease,
+  LeaseOptions,
+  StoredRecord,
+  Transaction,
+} from '../engine.ts'
+import { storeError } from '../errors.ts'
+import { checkTransaction } from '../transaction.ts'
+import { EtcdClient, type EtcdIdentity } from './client.ts'
+import { Commits } from './commits.ts'
+import { allBelow, type rangeOf } from './fold.ts'
+import { establish, generationNow } from './identity.ts'
+import { type Generation, type GenerationPlace, Keyspace } from './keyspace.ts'
+import { EtcdLeases } from './leases.ts'
+import { range } from './methods.ts'
+import { publish, sweep, writeDraft } from './replacement.ts'
+import { Watcher } from './watcher.ts'
+
+/** Records in one answer of a load. */
+const PAGE_RECORDS = 1_000
+/** How long a question to etcd may take, all attempts together. */
+const READ_MS = 10_000
+/** How often it is asked whether anything is missing here. */
+const HEARTBEAT_MS = 1_000
+/** Between attempts to follow a new generation, or to begin anew after a gap. */
+const FOLLOW_RETRY_MS = 500
+
+export interface EtcdOptions {
+  /** Client URLs of etcd's members, the nearest first. */
+  readonly endpoints: readonly string[]
+  /** PEM texts for mutual TLS; undefined only for etcd without TLS. */
+  readonly identity: () => EtcdIdentity | undefined
+  readonly datacenter: string
+  /** Where in etcd; ends with a slash. */
+  readonly prefix: string
+  /** This server, as no other of the datacenter is called: its node ID. */
+  readonly writer: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics?: Metrics
+}
+
+/** An engine on etcd, and what only it can be told. */
+export interface EtcdEngine extends Engine {
+  /** Other members than those it was opened with. */
+  useEndpoints(endpoints: readonly string[]): void
+}
+
+/**
+ * Opens the store of a datacenter in etcd, or makes it there.
+ *
+ * @throws STORE_UNREACHABLE, STORE_REFUSED, STORE_FOREIGN, STORE_VERSION; nothing is written then
+ */
+export async function openEtcd(options: EtcdOptions): Promise<EtcdEngine> {
+  const client = new EtcdClient(options)
+  try {
+    const engine = new OpenEtcd(options, client)
+    await engine.start()
+    return engine
+  } catch (error) {
+    client.close()
+    throw error
+  }
+}
+
+class OpenEtcd implements EtcdEngine {
+  readonly kind = 'etcd'
+  readonly #options: EtcdOptions
+  readonly #client: EtcdClient
+  readonly #keyspace: Keyspace
+  readonly #commits: Commits
+  readonly #leases: EtcdLeases
+  /** Replaced with each generation, and where history was lost. */
+  #keys: Generation
+  #log = new ChangeLog(0)
+  #watcher: Watcher | undefined
+  /** Resolves when there is a watcher again. */
+  #following = Promise.resolve()
+  /** A generation is being made the datacenter's from here. */
+  #publishing = false
+  #heartbeat: Timer | undefined
+  /** When it was last asked, with success, whether anything is missing here. */
+  #confirmedMs: number
+  #barrier: { readonly begun: boolean; readonly promise: Promise<number> } | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: EtcdOptions, client: EtcdClient) {
+    const { clock, metrics, writer, random, prefix } = options
+    this.#options = options
+    this.#client = client
+    this.#keyspace = new Keyspace(prefix)
+    this.#keys = this.#keyspace.of({ number: 0, floor: 0 })
+    this.#confirmedMs = clock.nowMs()
+    this.#leases = new EtcdLeases({ client, keyspace: this.#keyspace, clock })
+    this.#commits = new Commits(
+      {
+        client,
+        keyspace: this.#keyspace,
+        clock,
+        metrics,
+        writer,
+        nonce: random.bytes(12).toString('hex'),
+        delivered: async (revision) => {
+          await this.#delivered(revision)
+          return this.#log
+        },
+        onReplaced: () => this.#watcher?.end(storeError('STORE_REPLACED', { revision: this.#log.revision })),
+      },
+      this.#keys,
+    )
+  }
+
+  async start(): Promise<void> {
+    const { datacenter, clock } = this.#options
+    await establish(this.#client, this.#keyspace, datacenter)
+    await this.#follow()
+    void sweep(this.#replacement).catch((error: unknown) => {
+      this.#options.log.debug('what a restore left behind was not removed', { error: messageOf(error) })
+    })
+    this.#heartbeat = clock.every(HEARTBEAT_MS, () => void this.barrier().catch(() => {}))
+  }
+
+  get #replacement() {
+    return { client: this.#client, keyspace: this.#keyspace, clock: this.#options.clock }
+  }
+
+  /** Begins to follow the generation that there is now. `published`: this engine has just made it that. */
+  async #follow(published?: GenerationPlace): Promise<void> {
+    const { clock, log } = this.#options
+    const keys = this.#keyspace.of(published ?? (await generationNow(this.#client, this.#keyspace)))
+    const revision = await this.#commits.start(keys, published?.floor)
+    if (this.#closing) return
+    const changes = new ChangeLog(revision)
+    this.#keys = keys
+    this.#log = changes
+    const watcher = new Watcher(
+      {
+        client: this.#client,
+        keys,
+        log: changes,
+        clock,
+        logger: log,
+        own: keys.writer(this.#options.writer),
+        onEnd: (error) => {
+          changes.fail(error)
+          if (this.#watcher === watcher && !this.#publishing) this.#followAgain(error)
+        },
+      },
+      revision,
+    )
+    this.#watcher = watcher
+  }
+
+  /** History was compacted away, or all was replaced: subscribers were told, and load again. */
+  #followAgain(reason: unknown): void {
+    const { clock, log } = this.#options
+    this.#watcher = undefined
+    if (this.#closing) return
+    log.warn('the stream of changes from etcd has a gap, following anew', { reason: messageOf(reason) })
+    const again = async (): Promise<void> => {
+      while (!this.#closing) {
+        try {
+          return await this.#follow()
+        } catch (error) {
+          log.warn('cannot follow etcd, trying again', { error: messageOf(error) })
+          await sleep(clock, FOLLOW_RETRY_MS)
+        }
+      }
+    }
+    this.#following = again()
+  }
+
+  async #delivered(revision: number): Promise<void> {
+    for (;;) {
+      await this.#following
+      if (this.#watcher === undefined) throw this.#closed()
+      try {
+        await this.#watcher.reached(revision)
+        return
+      } catch (error) {
+        // Where history was lost, those who follow load again, and have it then.
+        if (codeOf(error) !== 'STORE_HISTORY_GONE') throw error
+      }
+    }
+  }
+
+  async replaceAll(records: AsyncIterable<readonly Content[]>): Promise<{ revision: number }> {
+    this.#assertOpen()
+    const draft = await writeDraft(this.#replacement, records)
+    const mark = { writer: this.#options.writer, value: this.#commits.newMark() }
+    const revision = await this.#commits.exclusively(async () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#following = promise
+      this.#publishing = true
+      let refuse: Error | undefined
+      try {
+        const floor = await publish(this.#replacement, draft, mark)
+        refuse = storeError('STORE_REPLACED', { revision: floor })
+        this.#watcher?.end(refuse)
+        await this.#follow({ number: draft.number, floor })
+        return { value: floor, refuse }
+      } catch (error) {
+        // It may have happened: what there is now is found out.
+        this.#watcher?.end(refuse ?? error)
+        this.#followAgain(error)
+        throw error
+      } finally {
+        this.#publishing = false
+        resolve()
+      }
+    })
+    this.#options.metrics?.count('hanse.store.replaced')
+    await sweep(this.#replacement).catch((error: unknown) => {
+      this.#options.log.warn('the replaced records are not removed yet', { error: messageOf(error) })
+    })
+    return { revision }
+  }
+
+  async load(onRecords: (batch: readonly StoredRecord[]) => void): Promise<{ revision: number }> {
+    this.#assertOpen()
+    await this.#following
+    const keys = this.#keys
+    let after = ''
+    let snapshot = 0
+    for (;;) {
+      const question = allBelow(keys.records, { limit: PAGE_RECORDS, revision: snapshot })
+      const page = await this.#read(after === '' ? question : { ...question, key: `${after}\0` })
+      snapshot ||= page.header?.revision ?? 0
+      const records = (page.kvs ?? []).map((kv) => recordOf(keys, kv))
+      for (const { key, modRevision } of page.kvs ?? []) keys.noteEarly(keys.keyOf(key) ?? '', modRevision)
+      if (records.length > 0) onRecords(records)
+      after = page.kvs?.at(-1)?.key ?? ''
+      if (!page.more) break
+    }
+    const { kvs } = await this.#read(allBelow(keys.writers, { keysOnly: true, revision: snapshot }))
+    const revision = highest(kvs)
+    if (keys === this.#keys) await this.#delivered(revision)
+    return { revision }
+  }
+
+  /** @throws STORE_HISTORY_GONE where the revision that is read was compacted away meanwhile */
+  async #read(question: ReturnType<typeof rangeOf>) {
+    try {
+      return await this.#client.call(range, question, { timeoutMs: READ_MS })
+    } catch (error) {
+      if (codeOf(error) !== 'STORE_REFUSED' || !/compacted/.test(messageOf(error))) throw error
+      throw storeError('STORE_HISTORY_GONE', { after: question.revision, from: 0, to: 0 }, error)
+    }
+  }
+
+  subscribe(after: number, onBatch: (batch: ChangeBatch) => void, onLost: (error: unknown) => void): () => void {
+    this.#assertOpen()
+    return this.#log.subscribe(after, onBatch, onLost)
+  }
+
+  async commit(transaction: Transaction): Promise<CommitResult> {
+    this.#assertOpen()
+    const bytes = checkTransaction(transaction)
+    if (transaction.writes.length === 0 && (transaction.conditions?.length ?? 0) === 0) {
+      return { ok: true, revision: await this.barrier() }
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<CommitResult>()
+    try {
+      this.#commits.add({ transaction, bytes, resolve, reject })
+    } catch (error) {
+      this.#options.metrics?.count('hanse.store.busy')
+      throw error
+    }
+    return promise
+  }
+
+  /** Those who ask in one turn of the event loop share one question. */
+  barrier(): Promise<number> {
+    if (this.#closing) return Promise.reject(this.#closed())
+    if (this.#barrier && !this.#barrier.begun) return this.#barrier.promise
+    const shared = { begun: false, promise: Promise.resolve(0) }
+    shared.promise = (async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      shared.begun = true
+      return this.#lastCommit()
+    })()
+    this.#barrier = shared
+    return shared.promise
+  }
+
+  async #lastCommit(): Promise<number> {
+    const { clock, metrics } = this.#options
+    const askedMs = clock.nowMs()
+    await this.#following
+    const { kvs } = await this.#read(allBelow(this.#keys.writers, { keysOnly: true }))
+    await this.#delivered(highest(kvs))
+    this.#confirmedMs = Math.max(this.#confirmedMs, askedMs)
+    metrics?.gauge('hanse.store.stale_ms', clock.nowMs() - askedMs)
+    return this.#log.lastBatch
+  }
+
+  staleMs(): number {
+    return this.#options.clock.nowMs() - this.#confirmedMs
+  }
+
+  lease(name: string, options: LeaseOptions): Lease {
+    this.#assertOpen()
+    return this.#leases.lease(name, options)
+  }
+
+  useEndpoints(endpoints: readonly string[]): void {
+    this.#client.useEndpoints(endpoints)
+  }
+
+  #closed(): Error {
+    return storeError('STORE_CLOSED', { path: this.#client.place })
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw this.#closed()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#heartbeat?.cancel()
+    await this.#commits.idle()
+    await this.#leases.close(this.#closed())
+    this.#watcher?.end(this.#closed())
+    this.#log.close()
+    this.#client.close()
+  }
+}
+
+function highest(kvs: readonly EtcdKeyValue[] | null): number {
+  return Math.max(0, ...(kvs ?? []).map(({ modRevision }) => modRevision))
+}
+
+function recordOf(keys: Generation, { key, value, createRevision, modRevision }: EtcdKeyValue): StoredRecord {
+  return {
+    key: keys.keyOf(key) ?? '',
+    value: value ?? new Uint8Array(),
+    createRevision: Math.max(createRevision, keys.floor),
+    modRevision: Math.max(modRevision, keys.floor),
+  }
+}

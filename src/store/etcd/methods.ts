@@ -1,0 +1,46 @@
+/** The methods of etcd's API that Hanse calls: where they are, what they take and answer. */
+import {
+  EtcdLeaseGrant,
+  EtcdLeaseGrantReply,
+  EtcdLeaseId,
+  EtcdLeaseKeepAliveReply,
+  EtcdLeaseRevokeReply,
+  EtcdMemberAdd,
+  EtcdMemberAdded,
+  EtcdMemberId,
+  EtcdMemberList,
+  EtcdMembers,
+  EtcdMoveLeader,
+  EtcdNothing,
+  EtcdRange,
+  EtcdRangeReply,
+  EtcdStatus,
+  EtcdTxn,
+  EtcdTxnReply,
+  EtcdWatch,
+  EtcdWatchReply,
+  type ProtobufMessage,
+} from '#codec'
+
+export interface EtcdMethod<Q, R> {
+  readonly path: string
+  readonly request: ProtobufMessage<Q>
+  readonly reply: ProtobufMessage<R>
+}
+
+function method<Q, R>(path: string, request: ProtobufMessage<Q>, reply: ProtobufMessage<R>): EtcdMethod<Q, R> {
+  return { path: `/etcdserverpb.${path}`, request, reply }
+}
+
+export const range = method('KV/Range', EtcdRange, EtcdRangeReply)
+export const txn = method('KV/Txn', EtcdTxn, EtcdTxnReply)
+export const watch = method('Watch/Watch', EtcdWatch, EtcdWatchReply)
+export const leaseGrant = method('Lease/LeaseGrant', EtcdLeaseGrant, EtcdLeaseGrantReply)
+export const leaseRevoke = method('Lease/LeaseRevoke', EtcdLeaseId, EtcdLeaseRevokeReply)
+export const leaseKeepAlive = method('Lease/LeaseKeepAlive', EtcdLeaseId, EtcdLeaseKeepAliveReply)
+export const memberList = method('Cluster/MemberList', EtcdMemberList, EtcdMembers)
+export const memberAdd = method('Cluster/MemberAdd', EtcdMemberAdd, EtcdMemberAdded)
+export const memberRemove = method('Cluster/MemberRemove', EtcdMemberId, EtcdMembers)
+export const memberPromote = method('Cluster/MemberPromote', EtcdMemberId, EtcdMembers)
+export const status = method('Maintenance/Status', EtcdNothing, EtcdStatus)
+export const moveLeader = method('Maintenance/MoveLeader', EtcdMoveLeader, EtcdNothing)

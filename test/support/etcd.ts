@@ -1,0 +1,110 @@
+/**
+ * Starts real etcd members for tests: `HANSE_ETCD` names the binary (the suite command sets it).
+ *
+ * Members listen on loopback without TLS unless a test gives them certificates; each is a process of its own that can
+ * be killed, stopped and started again over the same data.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { env } from 'node:process'
+import { freePorts } from '#local'
+
+/** The binary of etcd. @throws when the suite command did not say where it is */
+export function etcdBinary(): string {
+  const binary = env['HANSE_ETCD']
+  if (!binary) throw new Error('this test needs etcd: run "npm run test:etcd", or set HANSE_ETCD to its path')
+  return binary
+}
+
+export interface EtcdMemberOptions {
+  /** Further arguments of etcd. */
+  readonly args?: readonly string[]
+}
+
+/** One member. */
+export class EtcdProcess {
+  readonly name: string
+  readonly endpoint: string
+  readonly peerUrl: string
+  readonly dataDir: string
+  readonly #args: readonly string[]
+  #child: ChildProcess | undefined
+  output = ''
+
+  constructor(name: string, ports: { client: number; peer: number }, dataDir: string, args: readonly string[]) {
+    this.name = name
+    this.endpoint = `http://127.0.0.1:${ports.client}`
+    this.peerUrl = `http://127.0.0.1:${ports.peer}`
+    this.dataDir = dataDir
+    this.#args = args
+  }
+
+  start(): void {
+    const args = [
+      ...['--name', this.name, '--data-dir', this.dataDir],
+      ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
+      ...['--listen-peer-urls', this.peerUrl, '--initial-advertise-peer-urls', this.peerUrl],
+      ...['--heartbeat-interval', '100', '--election-timeout', '1000', '--log-level', 'warn'],
+      ...this.#args,
+    ]
+    const child = spawn(etcdBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => {
+        this.output = (this.output + chunk).slice(-20_000)
+      })
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Sends a signal; with SIGKILL and SIGTERM it resolves when the process is gone. */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    child.kill(signal)
+    if (signal === 'SIGKILL' || signal === 'SIGTERM') await gone
+  }
+}
+
+/** An etcd of one or several members. */
+export class EtcdCluster {
+  readonly members: readonly EtcdProcess[]
+  readonly #root: string
+
+  private constructor(members: readonly EtcdProcess[], root: string) {
+    this.members = members
+    this.#root = root
+  }
+
+  get endpoints(): readonly string[] {
+    return this.members.map(({ endpoint }) => endpoint)
+  }
+
+  /** Starts them all; they may not have elected a leader yet. */
+  static async start(size: number, { args = [] }: EtcdMemberOptions = {}): Promise<EtcdCluster> {
+    const root = mkdtempSync(join(tmpdir(), 'hanse-etcd-'))
+    const ports = await freePorts(size * 2)
+    const places = Array.from({ length: size }, (_, at) => ({
+      name: `e${at + 1}`,
+      client: ports[at * 2] ?? 0,
+      peer: ports[at * 2 + 1] ?? 0,
+    }))
+    const initial = places.map(({ name, peer }) => `${name}=http://127.0.0.1:${peer}`).join(',')
+    const members = places.map(
+      (place) => new EtcdProcess(place.name, place, join(root, place.name), ['--initial-cluster', initial, ...args]),
+    )
+    for (const member of members) member.start()
+    return new EtcdCluster(members, root)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.signal('SIGKILL')))
+    rmSync(this.#root, { recursive: true, force: true })
+  }
+}
