@@ -13,7 +13,7 @@ const wanted = process.argv.slice(2).map((path) => path.replace(/^\.\//, '').rep
 const matches = (file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`))
 
 const together = [...testFiles('src', { deep: true }), ...testFiles('test/project')].filter(matches)
-const oneByOne = ['test/simulation', 'test/e2e-agent', 'test/e2e-local']
+const oneByOne = ['test/simulation', 'test/servers', 'test/e2e-agent', 'test/e2e-local']
   .flatMap((folder) => testFiles(folder))
   .filter(matches)
 

@@ -10,6 +10,7 @@ import { type Clock, CONSUL_VERSION, type Logger, type LogSink, Metrics, message
 import { CoordinateUpdateRequest } from '#codec'
 import { coordinate } from '#endpoints'
 import type { TlsIdentity } from '#net'
+import type { Engine } from '#store'
 import { agentError } from './agent-errors.ts'
 import { isTokenKind } from './agent-tokens.ts'
 import { reloadable } from './config-reload.ts'
@@ -38,6 +39,8 @@ export interface AgentModules {
   readonly logSink: LogSink
   readonly clock: Clock
   readonly random: Random
+  /** See CoreModules. */
+  readonly openStore?: (() => Promise<Engine>) | undefined
 }
 
 export class Agent {
@@ -103,7 +106,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   const metrics = new Metrics()
   const log = logSink.logger('agent')
   let { config } = options
-  if (config.bootstrapExpect > 1) throw agentError('ONE_SERVER', { expected: config.bootstrapExpect })
+  if (config.bootstrapExpect > 1 && !modules.openStore)
+    throw agentError('ONE_SERVER', { expected: config.bootstrapExpect })
   const temporary = config.dataDir === '' ? mkdtempSync(join(tmpdir(), 'hanse-dev-')) : undefined
   const dataDir = temporary ?? config.dataDir
   makeDataDirectory(dataDir)
@@ -112,13 +116,15 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   let leafs: Leafs | undefined
   const core = await startServerCore(
     { config, nodeId, dataDir, identity: () => identity, leafs: () => leafs?.certificates() ?? [] },
-    { logSink, metrics, clock, random },
+    { logSink, metrics, clock, random, openStore: modules.openStore },
   )
   const stops: (() => void | Promise<void>)[] = [() => core.stop()]
   const { promise: stopped, resolve: onStopped } = Promise.withResolvers<string | undefined>()
   let stopping: Promise<void> | undefined
   const shutdown = (failure?: string): Promise<void> => {
     stopping ??= (async () => {
+      // Another server takes the duties over while we are still stopping.
+      await core.leadership.stop()
       for (const stop of stops.splice(0).reverse()) await stop()
       if (temporary) rmSync(temporary, { recursive: true, force: true })
       onStopped(failure)
@@ -143,7 +149,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     const { lan, wan } = core.gossip
     const reconcile = new MemberReconcile(own, { ...core, lan, clock, log: log.named('members') })
     stops.push(() => reconcile.stop())
-    await reconcile.start()
+    await reconcile.start({ leading: core.leadership.leading })
+    await core.leadership.duty('members', () => reconcile.lead())
 
     const local = new LocalAgent(
       {
@@ -172,6 +179,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
 
     const leave = async () => {
       log.info('leaving')
+      await core.leadership.stop()
       await wan?.leave()
       await lan.leave()
       await sleep(clock, config.performance.leaveDrainTimeMs)
@@ -235,9 +243,6 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     const httpsIdentity = loadIdentity(config.tls.https, [], clock)
     const ports = await openPorts(config, { http, dns, httpsIdentity }, log)
     joinLan(core, config, clock, log, stops)
-    void lan.userEvent('consul:new-leader', Buffer.from(config.nodeName), false).catch((error: unknown) => {
-      log.debug('the pool was not told of its leader', { error: messageOf(error) })
-    })
     log.info('serving', { http: ports.http.join(','), dns: ports.dns.join(','), server: core.rpcAddress })
     return new Agent({ ports, core, stopped, shutdown, leave, reload })
   } catch (error) {

@@ -68,7 +68,7 @@ async function setting(context: TestContext) {
     event: () => {
       for (const listener of listeners) listener({ type: 'member-update', members: [] })
     },
-    start: () => pumped(reconcile.start(), clock),
+    start: () => pumped(reconcile.start({ leading: true }), clock),
     passed: (ms: number) => {
       clock.advance(ms)
       return pumped(new Promise((resolve) => setTimeout(resolve, 20)), clock)
@@ -209,4 +209,22 @@ test('registrationOf() takes no ID that is none, and no server that says too lit
       .ID,
     '',
   )
+})
+
+test('a server that does not lead says where it is and no more, until it leads', async (context) => {
+  const { reconcile, put, state, clock, passed } = await setting(context)
+  put(member('other'))
+  await pumped(reconcile.start({ leading: false }), clock)
+  const nodes = () => state.read((tx) => tx.nodes.all().map(({ Node }) => Node)).value
+  const checks = () => state.read((tx) => tx.checks.get(NODE, 'serfHealth')).value
+  assert.deepEqual(nodes(), [NODE])
+  assert.equal(checks(), undefined)
+  const end = reconcile.lead()
+  await passed(20)
+  assert.deepEqual(nodes().sort(), [NODE, 'other'].sort())
+  assert.equal(checks()?.Status, 'passing')
+  end()
+  put(member('late'))
+  await passed(120_000)
+  assert.equal(nodes().includes('late'), false)
 })

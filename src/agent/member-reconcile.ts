@@ -1,7 +1,7 @@
 /**
  * The LAN pool in the catalog: every member is a node with a `serfHealth` check, every server also the service "consul".
  *
- * Runs on each change of the pool and fully once a minute; a node that has such a check and is no member any more is
+ * Each server says of itself where it is; all that concerns others, and whether a node is alive, is the leader's. Runs on each change of the pool and fully once a minute; a node that has such a check and is no member any more is
  * removed. What a member is to look like is pure; only the difference is written.
  *
  * Source: RPC wire notes and the recorded catalog of a real server.
@@ -56,6 +56,11 @@ function consulService(member: Member, own: OwnNode): NodeService | null {
   })
 }
 
+/** What a server that does not lead says of itself: that it is alive, and serves, is the leader's to say. */
+export function ownRegistration(member: Member, own: OwnNode): RegisterRequest {
+  return { ...registrationOf(member, own, undefined), Service: null, Check: null }
+}
+
 /** The registration of a member that is in the pool, alive or not. */
 export function registrationOf(member: Member, own: OwnNode, registered: Node | undefined): RegisterRequest {
   const alive = member.status === 'alive'
@@ -85,7 +90,7 @@ function isHeld(tx: ReadTx, request: RegisterRequest): boolean {
   const { Node, Service, Check } = request
   const node = tx.nodes.get(Node)
   const check = tx.checks.get(Node, SERF_HEALTH)
-  if (!node || check?.Status !== Check?.Status || check?.Output !== Check?.Output) return false
+  if (!node || (Check && (check?.Status !== Check.Status || check.Output !== Check.Output))) return false
   if (!request.SkipNodeUpdate) {
     const same = (key: 'ID' | 'Address' | 'TaggedAddresses') => isDeepStrictEqual(node[key], request[key])
     if (!same('ID') || !same('Address') || !same('TaggedAddresses')) return false
@@ -115,20 +120,34 @@ export class MemberReconcile {
   /** The pool has changed since the run that goes on now has looked at it. */
   #changed = false
   #stopped = false
+  #leading = false
 
   constructor(own: OwnNode, modules: ReconcileModules) {
     this.#own = own
     this.#modules = modules
   }
 
-  /** Resolves when the catalog holds the pool as it is now. */
-  async start(): Promise<void> {
+  /** Resolves when the catalog holds ourselves, and where we lead the whole pool, as it is now. */
+  async start({ leading }: { readonly leading: boolean }): Promise<void> {
+    this.#leading = leading
     this.#cancelEvents = this.#modules.lan.on((event) => {
       if (!event.type.startsWith('member-')) return
       this.#changed = true
       this.#schedule(SETTLE_MS)
     })
     await this.#run()
+  }
+
+  /** Looks after all members until the answer is called. */
+  lead(): () => void {
+    if (!this.#leading) {
+      this.#leading = true
+      this.#changed = true
+      this.#schedule(SETTLE_MS)
+    }
+    return () => {
+      this.#leading = false
+    }
   }
 
   stop(): void {
@@ -157,6 +176,7 @@ export class MemberReconcile {
   async #reconcile(): Promise<boolean> {
     const { lan, log } = this.#modules
     const members = lan.members().filter((member) => member.status !== 'left' && member.status !== 'none')
+    const own = members.find(({ name }) => name === this.#own.name)
     const failed: string[] = []
     const attempt = async (node: string, work: () => Promise<void>) => {
       if (this.#stopped) return
@@ -170,8 +190,9 @@ export class MemberReconcile {
         })
       }
     }
-    for (const member of members) await attempt(member.name, () => this.#register(member))
-    for (const node of this.#goneNodes(members)) await attempt(node, () => this.#deregister(node))
+    if (own && !this.#leading) await attempt(own.name, () => this.#register(own))
+    for (const member of this.#leading ? members : []) await attempt(member.name, () => this.#register(member))
+    for (const node of this.#leading ? this.#goneNodes(members) : []) await attempt(node, () => this.#deregister(node))
     return failed.length === 0
   }
 
@@ -180,7 +201,8 @@ export class MemberReconcile {
     const request = state.read((tx) => {
       const registered = tx.nodes.get(member.name)
       if (member.status === 'failed' && !registered) return undefined
-      const wanted = registrationOf(member, this.#own, registered)
+      const ours = member.name === this.#own.name && !this.#leading
+      const wanted = ours ? ownRegistration(member, this.#own) : registrationOf(member, this.#own, registered)
       return isHeld(tx, wanted) ? undefined : wanted
     }).value
     if (request) await endpoints.call(catalog.register, request, { internal: true })

@@ -6,7 +6,7 @@
  * which reads its members; and calls that arrive before the endpoints are there wait for them.
  */
 import { join } from 'node:path'
-import { type Clock, formatHostPort, type LogSink, type Metrics, type Random } from '#base'
+import { type Clock, formatHostPort, type Logger, type LogSink, type Metrics, messageOf, type Random } from '#base'
 import { CADriver } from '#ca'
 import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls, serveSubscription } from '#endpoints'
 import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink } from '#federation'
@@ -18,6 +18,7 @@ import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
 import { Certificates } from './certificates.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { parseGateway } from './gateway-addresses.ts'
+import { Leadership } from './leadership.ts'
 
 export interface CoreOptions {
   readonly config: RuntimeConfig
@@ -34,6 +35,8 @@ export interface CoreModules {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly random: Random
+  /** Opens the store in the place of the configured one: servers of one process that share one. */
+  readonly openStore?: (() => Promise<Engine>) | undefined
 }
 
 export interface ServerCore {
@@ -44,6 +47,7 @@ export interface ServerCore {
   readonly federation: Federation
   readonly endpoints: Endpoints
   readonly tokens: AgentTokens
+  readonly leadership: Leadership
   /** "ip:port" of the server port, as others are told it. */
   readonly rpcAddress: string
   stop(): Promise<void>
@@ -79,10 +83,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const log = logSink.logger('agent.server')
   const wanFederation = config.connect.enableMeshGatewayWanFederation
 
-  const engine =
-    config.dev && config.dataDir === ''
-      ? await openMemory({ metrics })
-      : await openSqlite({ directory: join(dataDir, 'store'), metrics })
+  const engine = await openStore(options, modules)
   undo.add(() => engine.close())
   const state = await State.open({ engine, clock, log: log.named('state'), metrics, datacenter })
   undo.add(() => state.close())
@@ -119,6 +120,10 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
       metrics,
     },
   )
+  const leadership = new Leadership(
+    { address: rpcAddress, nodeId: options.nodeId, name: nodeName },
+    { engine, clock, log, metrics, announce: () => announceLeader(gossip, nodeName, log) },
+  )
   const ca = config.connect.enabled ? authorityOf(options, modules, state, parts, tokens) : undefined
   const endpoints = new Endpoints({
     datacenter,
@@ -129,7 +134,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
       keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
       ...(ca ? { ca } : {}),
       events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
-      leaderAddress: () => rpcAddress,
+      leaderAddress: () => leadership.leader?.address ?? '',
       peers: () => [rpcAddress],
     },
     clock,
@@ -139,10 +144,9 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     operations: federation.operations,
     acl: aclPort(options, tokens, federation),
   })
-  if (config.acl.enabled) undo.add(await startAcls(options, modules, state))
   parts.endpoints = endpoints
   tokens.onSet((kind) => kind === 'replication' && federation.retryReplication())
-  federation.start(endpoints)
+  federation.start()
   undo.add(() => federation.stop())
   if (ca) {
     undo.add(() => ca.stop())
@@ -150,7 +154,30 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   }
   certificates.start()
   undo.add(() => certificates.stop())
-  return { engine, state, gossip, serverPort, federation, endpoints, tokens, rpcAddress, stop: () => undo.run() }
+
+  if (config.acl.enabled) {
+    await leadership.duty('access control', () => startAcls(options, modules, state))
+  }
+  await leadership.duty('federation', () => federation.lead(endpoints))
+  if (ca) await leadership.duty('certificate authority', () => ca.lead())
+  undo.add(() => leadership.stop())
+  await leadership.start()
+  const stop = () => undo.run()
+  return { engine, state, gossip, serverPort, federation, endpoints, tokens, leadership, rpcAddress, stop }
+}
+
+function openStore({ config, dataDir }: CoreOptions, { metrics, openStore }: CoreModules): Promise<Engine> {
+  if (openStore) return openStore()
+  return config.dev && config.dataDir === ''
+    ? openMemory({ metrics })
+    : openSqlite({ directory: join(dataDir, 'store'), metrics })
+}
+
+/** Tells the LAN pool, as Consul's leaders do, who leads from now on. */
+function announceLeader(gossip: Gossip, nodeName: string, log: Logger): void {
+  void gossip.lan.userEvent('consul:new-leader', Buffer.from(nodeName), false).catch((error: unknown) => {
+    log.debug('the pool was not told of its leader', { error: messageOf(error) })
+  })
 }
 
 function aclPort({ config, dataDir }: CoreOptions, tokens: AgentTokens, federation: Federation): AclPort {
@@ -170,7 +197,7 @@ function aclPort({ config, dataDir }: CoreOptions, tokens: AgentTokens, federati
 
 const DOWN_POLICIES: readonly DownPolicy[] = ['allow', 'deny', 'extend-cache', 'async-cache']
 
-/** What is there from the first start, before anyone is served; what stops the removal of ended tokens. */
+/** What is there from the first start, before anyone is served; what stops the removal of ended tokens. The leader's. */
 async function startAcls({ config }: CoreOptions, modules: CoreModules, state: State): Promise<() => void> {
   const { clock, logSink } = modules
   const primary = config.datacenter === config.primaryDatacenter

@@ -29,7 +29,7 @@ import { type RateLimit, rateLimit, takeToken } from './rate-limit.ts'
 
 /** Most roots that are trusted at one time; each rotation adds one for twice the leaf TTL. */
 export const MAX_ROOTS = 8
-/** Serial numbers are reserved in the store by blocks, so that not every leaf is a write. */
+/** Serial numbers are reserved in the store by blocks, one server each, so that not every leaf is a write. */
 export const SERIAL_BLOCK = 256
 
 /** When a step happens, and its chance. */
@@ -97,8 +97,12 @@ export interface CACore {
   readonly pruneAtMs: Readonly<Record<string, number>>
   readonly authority: SigningAuthority | undefined
   readonly limit: RateLimit
+  /** The block that is ours: from here … */
   readonly nextSerial: number
+  /** … to here, this one excluded. */
   readonly reservedSerial: number
+  /** No serial number from here on has been given to any server. */
+  readonly storedSerial: number
 }
 
 export interface Step<S> {
@@ -117,11 +121,12 @@ export function newCore(datacenter: string, configuration: CheckedConfiguration,
     limit: rateLimit(configuration.settings.csrMaxPerSecond, nowMs),
     nextSerial: 1,
     reservedSerial: 1,
+    storedSerial: 1,
   }
 }
 
 /**
- * The state as it was stored.
+ * The state as it is stored, by us or by another server; what is only ours (the block of serial numbers) stays.
  *
  * @throws CA_BAD_STATE when certificate and key do not belong together any more
  */
@@ -139,13 +144,12 @@ export function restoreCore<S extends CACore>(state: S, stored: StoredCA, config
     throw caError('CA_BAD_STATE', { reason: error instanceof HanseError ? error.message : 'unreadable' }, error)
   }
   const limit = { ...state.limit, perSecond: configuration.settings.csrMaxPerSecond }
-  const serials = { nextSerial, reservedSerial: nextSerial }
-  return { ...state, clusterId, configuration, roots, pruneAtMs, authority: restored, limit, ...serials }
+  return { ...state, clusterId, configuration, roots, pruneAtMs, authority: restored, limit, storedSerial: nextSerial }
 }
 
 /** The store effect for a state; what is reserved is never used again, whatever happens before the next one. */
 export function storeEffect(state: CACore): CAEffect {
-  const { authority, clusterId, configuration, roots, pruneAtMs, reservedSerial } = state
+  const { authority, clusterId, configuration, roots, pruneAtMs, storedSerial } = state
   return {
     kind: 'store',
     record: {
@@ -158,7 +162,7 @@ export function storeEffect(state: CACore): CAEffect {
         keyPem: keyPem(authority.signer.key),
         chain: authority.chain,
       },
-      nextSerial: reservedSerial,
+      nextSerial: storedSerial,
       pruneAtMs,
     },
   }
@@ -172,11 +176,12 @@ export function keyPem(key: KeyObject): string {
 
 /** The next serial number; `stored` says whether a block had to be reserved, which must be durable before use. */
 export function takeSerial<S extends CACore>(state: S): { state: S; serial: number; stored: readonly CAEffect[] } {
-  const serial = state.nextSerial
-  const next = { ...state, nextSerial: serial + 1 }
-  if (serial < state.reservedSerial) return { state: next, serial, stored: [] }
-  const reserved = { ...next, reservedSerial: serial + SERIAL_BLOCK }
-  return { state: reserved, serial, stored: [storeEffect(reserved)] }
+  const { nextSerial, reservedSerial, storedSerial } = state
+  if (nextSerial < reservedSerial)
+    return { state: { ...state, nextSerial: nextSerial + 1 }, serial: nextSerial, stored: [] }
+  const end = storedSerial + SERIAL_BLOCK
+  const reserved = { ...state, nextSerial: storedSerial + 1, reservedSerial: end, storedSerial: end }
+  return { state: reserved, serial: storedSerial, stored: [storeEffect(reserved)] }
 }
 
 /** Who a request is for; `request` has proven that it holds its key. */

@@ -4,11 +4,15 @@
  *
  * The authority itself is a value (primary.ts, secondary.ts); here its effects are carried out one after another, each
  * finished before the next, so that nothing is answered that is not durable.
+ *
+ * Every server of the datacenter has one, over the same records: each signs, each takes a configuration. What nobody
+ * asked for (the first root, renewal, forgetting) is the leader's, see lead(). What another server stored is taken up
+ * before the next step; a step whose record was overtaken is done again on top of the other's.
  */
 import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { type Clock, codeOf, HanseError, type Logger, messageOf, type Random, sleep, type Timer } from '#base'
 import { CAConfiguration, type IndexedCARoots, type IssuedCert } from '#codec'
-import { type State, StoredAuthority, StoredRoots } from '#state'
+import { type ReadTx, type State, StoredAuthority, StoredRoots, type Watch } from '#state'
 import type { CAEffect, StoredCA } from './authority.ts'
 import type { KeyShape } from './configuration.ts'
 import { caError } from './errors.ts'
@@ -19,6 +23,8 @@ import { newSecondaryCA, type SecondaryCA, type SecondaryInput, secondaryWakeAtM
 export const MAX_WAITING = 4_096
 /** Longest time between two looks at what is due. */
 const MAX_TICK_MS = 3_600_000
+/** Times one step is done again because another server's was first. */
+const MAX_OVERTAKEN = 32
 const ROOTS_RETRY_MIN_MS = 250
 const ROOTS_RETRY_MAX_MS = 10_000
 
@@ -56,6 +62,30 @@ function makeKey({ type, bits }: KeyShape): Promise<KeyObject> {
 
 const CURVES: Readonly<Record<number, string>> = { 224: 'secp224r1', 256: 'P-256', 384: 'P-384', 521: 'P-521' }
 
+/** Thrown inside a step whose record another server was quicker to write. */
+const OVERTAKEN = new Error('another server was first')
+const NOTHING_STORED = ''
+
+function storedIn(tx: ReadTx): StoredCA | undefined {
+  const roots = tx.caRoots()
+  const authority = tx.caAuthority()
+  if (!roots) return undefined
+  return {
+    clusterId: roots.ClusterID,
+    configuration: roots.Configuration,
+    roots: roots.Roots ?? [],
+    authority: authority?.KeyPEM
+      ? { rootId: authority.RootID, certPem: authority.CertPEM, keyPem: authority.KeyPEM, chain: authority.Chain ?? [] }
+      : undefined,
+    nextSerial: authority?.NextSerial ?? 1,
+    pruneAtMs: authority?.PruneAtMs ?? {},
+  }
+}
+
+function textOf(stored: StoredCA | undefined): string {
+  return stored === undefined ? NOTHING_STORED : JSON.stringify(stored)
+}
+
 export class CADriver {
   readonly #modules: CADriverModules
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
@@ -64,6 +94,10 @@ export class CADriver {
   #queue: Promise<void> = Promise.resolve()
   #nextRequest = 1
   #timer: Timer | undefined
+  #leading = false
+  /** What the records were when they were last taken up or written, and what tells of a change. */
+  #known: { readonly text: string; readonly watch: Watch | undefined } = { text: NOTHING_STORED, watch: undefined }
+  #cancelWatch: () => void = () => {}
 
   /** @throws CA_UNKNOWN_PROVIDER, CA_BAD_CONFIG */
   constructor(datacenter: string, modules: CADriverModules) {
@@ -72,16 +106,37 @@ export class CADriver {
     this.#ca = modules.primary ? newSecondaryCA(datacenter, now) : newPrimaryCA(datacenter, now)
   }
 
-  /** Takes up what the tables hold, or begins. In the primary there is an authority when it resolves. @throws CA_BAD_STATE */
+  /** Takes up what the tables hold, and follows what other servers write there. @throws CA_BAD_STATE */
   async start(): Promise<void> {
-    await this.#enqueue(async () => this.#step({ kind: 'start', stored: this.#stored() }))
-    if (this.#modules.primary) void this.#followRoots(this.#modules.primary)
+    await this.#enqueue(() => this.#step())
+    this.#follow()
+  }
+
+  /**
+   * Does what only one server does, until the answer is called. In the primary there is an authority when it resolves.
+   *
+   * @throws CA_BAD_STATE, what the store throws
+   */
+  async lead(): Promise<() => void> {
+    const lead = new AbortController()
+    await this.#enqueue(() => this.#step(() => ({ kind: 'start', stored: this.#stored() })))
+    this.#leading = true
+    if (this.#modules.primary) {
+      void this.#followRoots(this.#modules.primary, AbortSignal.any([lead.signal, this.#stop.signal]))
+    }
     this.#schedule()
+    return () => {
+      this.#leading = false
+      this.#timer?.cancel()
+      lead.abort(new Error('another server leads'))
+      if (this.#ca.kind === 'secondary') this.#enqueue(() => this.#step({ kind: 'follow' })).catch(() => undefined)
+    }
   }
 
   stop(): void {
     this.#stop.abort(new Error('the server is stopping'))
     this.#timer?.cancel()
+    this.#cancelWatch()
     for (const [id, waiting] of this.#waiting) {
       waiting.reject(caError('CA_NOT_READY', {}))
       this.#waiting.delete(id)
@@ -130,16 +185,58 @@ export class CADriver {
     return done
   }
 
-  async #step(input: Input): Promise<void> {
-    const inputs: Input[] = [input]
-    for (let next = inputs.shift(); next; next = inputs.shift()) {
-      const effects = this.#advance(next)
-      for (const effect of effects) {
+  /** @param first - or what makes it, from the records as they are when its turn comes; none: only takes these up */
+  async #step(first?: Input | (() => Input)): Promise<void> {
+    const inputs: (Input | (() => Input) | undefined)[] = [first]
+    while (inputs.length > 0) {
+      for (const effect of await this.#advanced(inputs.shift())) {
         const answer = await this.#carryOut(effect)
         if (answer) inputs.push(answer)
       }
     }
     this.#schedule()
+  }
+
+  /**
+   * One step on top of what is stored, its record written.
+   *
+   * @returns what is left to carry out
+   */
+  async #advanced(input: Input | (() => Input) | undefined): Promise<readonly CAEffect[]> {
+    const adopted: CAEffect[] = []
+    for (let attempt = 0; attempt < MAX_OVERTAKEN; attempt++) {
+      adopted.push(...this.#adopt())
+      if (input === undefined) return adopted
+      const before = this.#ca
+      try {
+        const effects = this.#advance(typeof input === 'function' ? input() : input)
+        for (const effect of effects) if (effect.kind === 'store') await this.#save(effect.record)
+        return [...adopted, ...effects.filter(({ kind }) => kind !== 'store')]
+      } catch (error) {
+        this.#ca = before
+        if (error !== OVERTAKEN) throw error
+      }
+    }
+    throw caError('CA_BUSY', {})
+  }
+
+  /** Takes up what another server stored since. @returns what follows from it */
+  #adopt(): readonly CAEffect[] {
+    if (this.#known.watch?.fired === false) return []
+    const { value: stored, watch } = this.#modules.state.read(storedIn)
+    const text = textOf(stored)
+    const same = text === this.#known.text
+    this.#known = { text, watch }
+    return same || stored === undefined ? [] : this.#advance({ kind: 'adopt', stored })
+  }
+
+  /** Takes up what others store without being asked for anything: the leader may have to act on it. */
+  #follow(): void {
+    this.#cancelWatch = this.#modules.state.read(storedIn).watch.onFire(() => {
+      if (this.#stop.signal.aborted) return
+      this.#follow()
+      this.#enqueue(() => this.#step()).catch(() => undefined)
+    })
   }
 
   #advance(input: Input): readonly CAEffect[] {
@@ -160,7 +257,7 @@ export class CADriver {
         this.#reply(effect.requestId, effect.ok ? undefined : effect.error, effect.ok ? effect.value : undefined)
         return undefined
       case 'store':
-        await this.#save(effect.record)
+        // Written as its step was made.
         return undefined
       case 'log':
         this.#modules.log[effect.level](effect.text)
@@ -197,28 +294,14 @@ export class CADriver {
   }
 
   #stored(): StoredCA | undefined {
-    const { value } = this.#modules.state.read((tx) => ({ roots: tx.caRoots(), authority: tx.caAuthority() }))
-    const { roots, authority } = value
-    if (!roots) return undefined
-    return {
-      clusterId: roots.ClusterID,
-      configuration: roots.Configuration,
-      roots: roots.Roots ?? [],
-      authority: authority?.KeyPEM
-        ? {
-            rootId: authority.RootID,
-            certPem: authority.CertPEM,
-            keyPem: authority.KeyPEM,
-            chain: authority.Chain ?? [],
-          }
-        : undefined,
-      nextSerial: authority?.NextSerial ?? 1,
-      pruneAtMs: authority?.PruneAtMs ?? {},
-    }
+    return this.#modules.state.read(storedIn).value
   }
 
+  /** @throws OVERTAKEN when the records are no longer those that the step was made from */
   async #save({ clusterId, configuration, roots, authority, nextSerial, pruneAtMs }: StoredCA): Promise<void> {
-    await this.#modules.state.write((tx) => {
+    const { state } = this.#modules
+    const { value: text } = await state.write((tx) => {
+      if (textOf(storedIn(tx)) !== this.#known.text) throw OVERTAKEN
       tx.putCaAuthority(
         StoredAuthority.of({
           RootID: authority?.rootId ?? '',
@@ -232,31 +315,34 @@ export class CADriver {
       tx.putCaRoots(
         StoredRoots.of({ ClusterID: clusterId, Configuration: CAConfiguration.of(configuration), Roots: roots }),
       )
+      return textOf(storedIn(tx))
     })
+    this.#known = { text, watch: undefined }
   }
 
   #schedule(): void {
     this.#timer?.cancel()
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted || !this.#leading) return
     const at = this.#ca.kind === 'primary' ? primaryWakeAtMs(this.#ca) : secondaryWakeAtMs(this.#ca)
     const now = this.#modules.clock.wallMs()
     const delayMs = at === undefined ? MAX_TICK_MS : Math.min(MAX_TICK_MS, Math.max(100, at - now))
     this.#timer = this.#modules.clock.after(delayMs, () => {
-      this.#enqueue(() => this.#step({ kind: 'tick' })).catch(() => undefined)
+      this.#enqueue(async () => (this.#leading ? this.#step({ kind: 'tick' }) : undefined)).catch(() => undefined)
     })
   }
 
   /** Keeps a secondary on the primary's roots. */
-  async #followRoots(primary: PrimaryAuthority): Promise<void> {
+  async #followRoots(primary: PrimaryAuthority, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#modules
-    const { signal } = this.#stop
     let index = 0
     let failures = 0
     while (!signal.aborted) {
       try {
         const roots = await primary.roots(index, signal)
         // A primary that has no roots yet answers with none.
-        if (roots.ActiveRootID !== '') await this.#enqueue(() => this.#step({ kind: 'roots', roots }))
+        if (roots.ActiveRootID !== '' && !signal.aborted) {
+          await this.#enqueue(async () => (signal.aborted ? undefined : this.#step({ kind: 'roots', roots })))
+        }
         index = roots.Index < index ? 0 : roots.Index
         failures = 0
       } catch (error) {

@@ -56,8 +56,10 @@ export interface PrimaryCA extends CACore {
 }
 
 export type PrimaryInput =
-  /** Once, first: what the store holds, or with what to begin a federation. */
+  /** To lead: what the store holds, or with what to begin a federation. */
   | { readonly kind: 'start'; readonly stored: StoredCA | undefined; readonly clusterId?: string }
+  /** What another server stored. */
+  | { readonly kind: 'adopt'; readonly stored: StoredCA }
   | { readonly kind: 'key'; readonly key: KeyObject }
   | { readonly kind: 'key-failed'; readonly reason: string }
   | { readonly kind: 'configure'; readonly requestId: number; readonly configuration: CAConfiguration }
@@ -91,6 +93,10 @@ const on: On = {
     const begun = { ...state, clusterId: stored?.clusterId || clusterId || uuid(moment.random) }
     return change(begun, begun.configuration, undefined, moment)
   },
+  adopt: (state, { stored }) => ({
+    state: restoreCore(state, stored, checkConfiguration(stored.configuration)),
+    effects: [],
+  }),
   key: (state, { key }, moment) => rotate(state, key, undefined, moment),
   'key-failed': (state, { reason }) => {
     const { requestId } = state.making ?? {}
@@ -201,6 +207,8 @@ function rotate(state: PrimaryCA, key: KeyObject, certPem: string | undefined, m
   const { making } = state
   // A key that was asked for before a restart, or twice: nobody waits for it.
   if (!making) return { state, effects: [] }
+  // A first root that another server made meanwhile is the first.
+  if (making.requestId === undefined && state.authority) return { state: { ...state, making: undefined }, effects: [] }
   const { nowMs, random } = moment
   const { settings } = making.configuration
   const own = takeSerial({ ...state, making: undefined })

@@ -63,6 +63,10 @@ export interface SecondaryCA extends CACore {
 
 export type SecondaryInput =
   | { readonly kind: 'start'; readonly stored: StoredCA | undefined }
+  /** What another server stored. */
+  | { readonly kind: 'adopt'; readonly stored: StoredCA }
+  /** This server does not lead any more: another one follows the primary. */
+  | { readonly kind: 'follow' }
   /** The answer of ConnectCA.Roots in the primary, whenever it changes. */
   | { readonly kind: 'roots'; readonly roots: RootsAnswer }
   | { readonly kind: 'key'; readonly key: KeyObject }
@@ -100,10 +104,9 @@ type On = {
 }
 
 const on: On = {
-  start: (state, { stored }) => ({
-    state: stored ? restoreCore(state, stored, checkConfiguration(stored.configuration)) : state,
-    effects: [],
-  }),
+  start: (state, { stored }) => ({ state: stored ? restored(state, stored) : state, effects: [] }),
+  adopt: (state, { stored }, moment) => consider(restored(state, stored), moment),
+  follow: (state) => ({ state: { ...state, ...NOTHING_UNDER_WAY, primaryRoots: [] }, effects: [] }),
   roots: (state, { roots }, moment) => rootsCame(state, roots, moment),
   key: (state, { key }, moment) => keyCame(state, key, moment),
   'key-failed': (state, { reason }, moment) => failed(state, caError('CA_NO_KEY', { reason }).message, moment),
@@ -135,6 +138,22 @@ export function stepSecondary(state: SecondaryCA, input: SecondaryInput, moment:
   const handle = on[input.kind] as (state: SecondaryCA, input: SecondaryInput, moment: Moment) => Step<SecondaryCA>
   return handle(state, input, moment)
 }
+
+function restored(state: SecondaryCA, stored: StoredCA): SecondaryCA {
+  const next = restoreCore(state, stored, checkConfiguration(stored.configuration))
+  const same = state.authority?.signer.certPem === next.authority?.signer.certPem
+  return { ...next, renewNow: (same && state.renewNow) || signsWithOtherKey(next) }
+}
+
+/** Whether another kind of key was configured since our intermediate was made: by another server, or before a restart. */
+function signsWithOtherKey({ authority, configuration }: SecondaryCA): boolean {
+  if (!authority) return false
+  const { namedCurve = '', modulusLength } = authority.signer.key.asymmetricKeyDetails ?? {}
+  const { type, bits } = configuration.settings.key
+  return authority.signer.key.asymmetricKeyType !== type || (modulusLength ?? CURVE_BITS[namedCurve]) !== bits
+}
+
+const CURVE_BITS: Readonly<Record<string, number>> = { secp224r1: 224, prime256v1: 256, secp384r1: 384, secp521r1: 521 }
 
 function rootsCame(state: SecondaryCA, roots: RootsAnswer, moment: Moment): Step<SecondaryCA> {
   let rows: readonly CARoot[]
@@ -227,6 +246,8 @@ function intermediateCame(state: SecondaryCA, pem: string, moment: Moment): Step
   }
 }
 
+const NOTHING_UNDER_WAY = { wanted: undefined, renewNow: false, failures: 0, retryAtMs: 0, lastError: '' }
+
 /** The new intermediate is in force. Leafs of the old one live on: their root is kept for twice their life. */
 function take(state: SecondaryCA, oldRootId: string | undefined, moment: Moment): Step<SecondaryCA> {
   const { nowMs } = moment
@@ -234,8 +255,7 @@ function take(state: SecondaryCA, oldRootId: string | undefined, moment: Moment)
   const rotated = oldRootId !== undefined && oldRootId !== rootId
   const until = nowMs + 2 * state.configuration.settings.leafTtlMs
   const pruneAtMs = rotated ? { ...state.pruneAtMs, [oldRootId]: until } : state.pruneAtMs
-  const done = { wanted: undefined, renewNow: false, failures: 0, retryAtMs: 0, lastError: '' }
-  const next = withRows({ ...state, ...done, pruneAtMs }, nowMs)
+  const next = withRows({ ...state, ...NOTHING_UNDER_WAY, pruneAtMs }, nowMs)
   const text = `intermediate certificate of datacenter "${state.datacenter}" signed under root ${rootId}`
   // The primary may have rotated again while this one was signed.
   return also([storeEffect(next), { kind: 'log', level: 'info', text }], consider(next, moment))

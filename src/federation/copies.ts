@@ -1,5 +1,5 @@
 /**
- * What a secondary holds copies of: federation states, config entries and, where there is access control, its policies,
+ * What a secondary holds copies of, kept by the server that leads: federation states, config entries and, where there is access control, its policies,
  * roles and tokens. One replicator for each, all with the replication token.
  */
 import type { Clock, Logger, Metrics } from '#base'
@@ -72,7 +72,7 @@ export class Copies {
   }
 
   stop(): void {
-    for (const replicator of this.#replicators) replicator.stop()
+    for (const replicator of this.#replicators.splice(0)) replicator.stop()
   }
 
   /** Asks again at once: what failed may work now. */

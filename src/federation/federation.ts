@@ -111,7 +111,8 @@ export class Federation {
     return this.#doctor.degraded()
   }
 
-  start(endpoints: Endpoints): void {
+  /** What every server of the datacenter does. */
+  start(): void {
     const { wan, link } = this.#modules
     if (wan && this.#options.enabled) this.#startReunion(wan)
     this.#followStates()
@@ -119,12 +120,27 @@ export class Federation {
     this.#stops.push(() => this.#doctor.stop())
     if (!this.#options.enabled) return
     this.#probe.start()
-    this.#startAntiEntropy(endpoints)
     this.#stops.push(() => this.#probe.stop())
     if (wan) this.#stops.push(wan.on((event) => this.#onGossip(event)))
     this.#stops.push(link.reachability.onChange((datacenter, reachable) => this.#onReachable(datacenter, reachable)))
-    if (this.#primary) this.#startPrimary(endpoints)
-    else if (wan) this.#startSecondary(endpoints, wan)
+    if (!this.#primary && wan) this.#keepJoined(wan)
+  }
+
+  /**
+   * What one server of the datacenter does: tells the primary of our gateways; in the primary, the others of its own; in a
+   * secondary, copies.
+   *
+   * @returns what ends it
+   */
+  lead(endpoints: Endpoints): () => void {
+    const { enabled } = this.#options
+    if (!enabled) return () => {}
+    const stopTelling = this.#startAntiEntropy(endpoints)
+    const stopRest = this.#primary ? this.#startPrimary(endpoints) : this.#startCopies(endpoints)
+    return () => {
+      stopRest()
+      stopTelling()
+    }
   }
 
   stop(): void {
@@ -133,7 +149,7 @@ export class Federation {
     this.#pool.close()
   }
 
-  #startAntiEntropy(endpoints: Endpoints): void {
+  #startAntiEntropy(endpoints: Endpoints): () => void {
     const { state, clock, log } = this.#modules
     const antiEntropy = new FederationStateAntiEntropy(this.#options.datacenter, {
       state,
@@ -147,22 +163,32 @@ export class Federation {
     })
     this.#antiEntropy = antiEntropy
     antiEntropy.start()
-    this.#stops.push(() => antiEntropy.stop())
+    return () => {
+      antiEntropy.stop()
+      this.#antiEntropy = undefined
+    }
   }
 
-  #startPrimary(endpoints: Endpoints): void {
+  #startPrimary(endpoints: Endpoints): () => void {
     const { state, clock, log } = this.#modules
     const pusher = new PrimaryGatewaysPusher(this.#options.datacenter, { state, router: this.router, clock, log })
     this.#pusher = pusher
     pusher.start()
     const prune = clock.every(PRUNE_INTERVAL_MS, () => void this.#prune(endpoints))
-    this.#stops.push(
-      () => pusher.stop(),
-      () => prune.cancel(),
-    )
+    return () => {
+      prune.cancel()
+      pusher.stop()
+      this.#pusher = undefined
+    }
   }
 
-  #startSecondary(endpoints: Endpoints, wan: GossipPool): void {
+  #startCopies(endpoints: Endpoints): () => void {
+    if (!this.#modules.wan) return () => {}
+    this.#copies.start(endpoints)
+    return () => this.#copies.stop()
+  }
+
+  #keepJoined(wan: GossipPool): void {
     const { clock, log } = this.#modules
     const { primaryDatacenter } = this.#options
     const wanJoin = new WanJoin(primaryDatacenter, {
@@ -174,8 +200,6 @@ export class Federation {
     this.#wanJoin = wanJoin
     wanJoin.start()
     this.#stops.push(() => wanJoin.stop())
-    this.#copies.start(endpoints)
-    this.#stops.push(() => this.#copies.stop())
   }
 
   /** GET /v1/acl/replication. `enabled`: whether there are ACLs to copy. */

@@ -20,7 +20,7 @@ export interface CAWrites {
 }
 
 export function caReads(source: { tables(): Tables; see(topic: Topic): void }): CAReads {
-  const { tables } = source
+  const tables = () => source.tables()
   return {
     caRoots: () => {
       source.see(tables().caRoots.recordTopic(rootsKey))
