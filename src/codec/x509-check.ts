@@ -53,7 +53,8 @@ export function nameCovers(pattern: string, host: string): boolean {
 }
 
 /**
- * Checks that certificate, key and CA belong together, are valid now and carry the names asked for.
+ * Checks that certificate, key and CA belong together, are valid now and carry the names asked for. Who has issued it is
+ * not asked where no CA is given.
  *
  * @returns the facts of the leaf certificate
  * @throws X509_NOT_PEM, X509_BAD_CERTIFICATE, X509_BAD_KEY, X509_EXPIRED, X509_NOT_YET_VALID, X509_KEY_MISMATCH,
@@ -61,7 +62,7 @@ export function nameCovers(pattern: string, host: string): boolean {
  */
 export function checkTlsIdentity(identity: PemIdentity, check: IdentityCheck): CertificateFacts {
   const sources = check.sources ?? { ca: 'ca_file', cert: 'cert_file', key: 'key_file' }
-  const roots = certificatesFromPem(identity.caPem, sources.ca)
+  const roots = identity.caPem === '' ? undefined : certificatesFromPem(identity.caPem, sources.ca)
   const [leaf, ...chain] = certificatesFromPem(identity.certPem, sources.cert)
   if (!leaf) throw x509Error('X509_NOT_PEM', { source: sources.cert, label: 'CERTIFICATE' })
   const key = privateKeyFromPem(identity.keyPem, sources.key)
@@ -75,7 +76,7 @@ export function checkTlsIdentity(identity: PemIdentity, check: IdentityCheck): C
   if (facts.notBeforeMs > check.nowMs) {
     throw x509Error('X509_NOT_YET_VALID', { source, subject, notBefore: new Date(facts.notBeforeMs).toISOString() })
   }
-  if (!leadsTo(leaf, chain, roots)) {
+  if (roots && !leadsTo(leaf, chain, roots)) {
     throw x509Error('X509_UNKNOWN_CA', { source, issuer: facts.issuer, ca: sources.ca })
   }
   for (const name of check.names ?? []) {

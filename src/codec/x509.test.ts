@@ -186,12 +186,14 @@ test('checkTlsIdentity() accepts an identity that fits and names what does not',
   const torn = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   assert.equal(check({ certPem: torn }), 'X509_BAD_CERTIFICATE')
   const undated = new X509Certificate(leaf.certPem).raw
-  // The month of the first UTCTime, of thirteen bytes.
-  undated.write('77', undated.indexOf(Buffer.from([0x17, 0x0d])) + 4)
+  // The month of the first of two UTCTimes, of thirteen bytes each: what stands before may hold any two bytes by chance.
+  undated.write('77', undated.indexOf(Buffer.from([0x30, 0x1e, 0x17, 0x0d])) + 6)
   const undatedPem = `-----BEGIN CERTIFICATE-----\n${undated.toString('base64')}\n-----END CERTIFICATE-----\n`
   assert.equal(check({ certPem: undatedPem }), 'X509_BAD_CERTIFICATE')
   assert.equal(check({ keyPem: other.keyPem }), 'X509_KEY_MISMATCH')
   assert.equal(check({ caPem: other.certPem }), 'X509_UNKNOWN_CA')
+  assert.equal(check({ caPem: '' }), 'nothing thrown')
+  assert.equal(check({ caPem: '', keyPem: other.keyPem }), 'X509_KEY_MISMATCH')
   assert.equal(check({ caPem: other.certPem + ca.certPem }), 'nothing thrown')
   assert.equal(check({}, { nowMs: nowMs + 366 * 86_400_000 }), 'X509_EXPIRED')
   assert.equal(check({}, { nowMs: nowMs - 86_400_000 }), 'X509_NOT_YET_VALID')
