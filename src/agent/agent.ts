@@ -16,7 +16,7 @@ import { isTokenKind } from './agent-tokens.ts'
 import { reloadable } from './config-reload.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { Leafs } from './leafs.ts'
-import { dnsSettings, type OpenPorts, openPorts } from './listeners.ts'
+import { dnsSettings, type OpenPorts, openPorts, tlsOptions } from './listeners.ts'
 import { LocalAgent } from './local-agent.ts'
 import { MemberReconcile } from './member-reconcile.ts'
 import { makeDataDirectory, nodeIdOf } from './node-id.ts'
@@ -90,6 +90,12 @@ function serverIdentity(config: RuntimeConfig, clock: Clock): TlsIdentity | unde
   return loadIdentity(config.tls.internalRpc, names, clock)
 }
 
+/** The certificate of the HTTPS port, where there is one. */
+function httpsIdentity(config: RuntimeConfig, clock: Clock): TlsIdentity | undefined {
+  const identity = loadIdentity(config.tls.https, [], clock)
+  return config.ports.https < 0 ? undefined : identity
+}
+
 function ownAddresses(config: RuntimeConfig): Readonly<Record<string, string>> {
   const family = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4')
   const { advertiseAddress: lan, advertiseAddressWan: wan } = config
@@ -113,9 +119,17 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   makeDataDirectory(dataDir)
   const nodeId = nodeIdOf(dataDir, config.nodeId, random)
   let identity = serverIdentity(config, clock)
+  let https = httpsIdentity(config, clock)
   let leafs: Leafs | undefined
   const core = await startServerCore(
-    { config, nodeId, dataDir, identity: () => identity, leafs: () => leafs?.certificates() ?? [] },
+    {
+      config,
+      nodeId,
+      dataDir,
+      identity: () => identity,
+      https: () => https,
+      leafs: () => leafs?.certificates() ?? [],
+    },
     { logSink, metrics, clock, random, openStore: modules.openStore },
   )
   const stops: (() => void | Promise<void>)[] = [() => core.stop()]
@@ -191,8 +205,11 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       for (const warning of loaded.warnings) log.warn(warning)
       for (const field of plan.restart) log.warn('changed, and takes effect at the next start only', { setting: field })
       const fresh = serverIdentity(loaded.config, clock)
+      const freshHttps = httpsIdentity(loaded.config, clock)
+      if (freshHttps) http.renewTls(tlsOptions(loaded.config, freshHttps))
       config = loaded.config
       identity = fresh
+      https = freshHttps
       logSink.level = config.logLevel
       dns.configure(dnsSettings(config))
       await local.loadDefinitions(config.services, config.checks)
@@ -240,8 +257,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       token: () => core.tokens.get('dns') || core.tokens.get('default'),
     })
     stops.push(() => dns.close())
-    const httpsIdentity = loadIdentity(config.tls.https, [], clock)
-    const ports = await openPorts(config, { http, dns, httpsIdentity }, log)
+    const ports = await openPorts(config, { http, dns, httpsIdentity: https }, log)
     joinLan(core, config, clock, log, stops)
     log.info('serving', { http: ports.http.join(','), dns: ports.dns.join(','), server: core.rpcAddress })
     return new Agent({ ports, core, stopped, shutdown, leave, reload })

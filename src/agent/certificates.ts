@@ -1,6 +1,6 @@
 /**
- * The certificates that this server lives by: the mesh's roots and intermediates, its own, and its services' leafs. When
- * they end is told to the federation's status and kept as gauges, in seconds from now.
+ * The certificates that this server lives by: the mesh's roots and intermediates, its own (server port, HTTPS), and its
+ * services' leafs. When they end is told to the federation's status and kept as gauges, in seconds from now.
  *
  * `hanse.certificate.expiry` has each one; Consul's names have those that are in use.
  */
@@ -15,6 +15,8 @@ const MS_PER_S = 1_000
 export interface CertificatesModules {
   readonly state: State
   readonly identity: () => TlsIdentity | undefined
+  /** What the HTTPS port shows; undefined while there is none. */
+  readonly https: () => TlsIdentity | undefined
   /** PEM texts of the leafs that this agent keeps. */
   readonly leafs: () => readonly string[]
   readonly clock: Clock
@@ -52,12 +54,13 @@ export class Certificates {
 
   /** The nearest end first. None, with a line in the log, when one of them cannot be read. */
   list(): readonly CertificateExpiry[] {
-    const { state, identity, leafs, clock, log } = this.#modules
+    const { state, identity, https, leafs, clock, log } = this.#modules
     const roots = state.read((tx) => tx.caRoots()).value?.Roots ?? []
-    const server = identity()?.certPem
+    const own = Object.entries({ server: identity(), https: https() }).flatMap(([port, shown]) =>
+      shown === undefined ? [] : [[port, shown.certPem] as const],
+    )
     try {
-      const sources = { roots, leafs: leafs(), ...(server === undefined ? {} : { server }) }
-      return this.#expiries.list(sources, clock.wallMs())
+      return this.#expiries.list({ roots, leafs: leafs(), ...Object.fromEntries(own) }, clock.wallMs())
     } catch (error) {
       const reason = messageOf(error)
       if (reason !== this.#failed) {

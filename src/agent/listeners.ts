@@ -2,7 +2,7 @@
  * The ports that users talk to: HTTP, HTTPS and DNS, as configured. A default port that is taken is said and done
  * without; a configured one that is taken is an error.
  */
-import type { DnsServer, DnsSettings, HttpServer, Listener } from '#api'
+import type { DnsServer, DnsSettings, HttpServer, ListenAddress, Listener } from '#api'
 import { codeOf, formatHostPort, type Logger, messageOf } from '#base'
 import type { TlsIdentity } from '#net'
 import type { PortName, RuntimeConfig } from './config-runtime.ts'
@@ -31,15 +31,8 @@ export async function openPorts(
   },
   log: Logger,
 ): Promise<OpenPorts> {
-  const { listen, ports, tls } = config
+  const { listen, ports } = config
   const identity = servers.httpsIdentity
-  const https = {
-    ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
-    ...(identity && identity.caPem !== '' ? { ca: identity.caPem } : {}),
-    minVersion: tls.https.minVersion,
-    requestCert: tls.https.verifyIncoming,
-    rejectUnauthorized: tls.https.verifyIncoming,
-  }
   const http = await openAll(
     { name: 'http', hosts: listen.http, port: ports.http, open: (host, port) => servers.http.listen({ host, port }) },
     ports.configured,
@@ -51,7 +44,7 @@ export async function openPorts(
           name: 'https',
           hosts: listen.https,
           port: ports.https,
-          open: (host, port) => servers.http.listen({ host, port, tls: https }),
+          open: (host, port) => servers.http.listen({ host, port, tls: tlsOptions(config, identity) }),
         },
         ports.configured,
         log,
@@ -63,6 +56,18 @@ export async function openPorts(
     log,
   )
   return { http, https: secure, dns }
+}
+
+/** What the HTTPS port shows and asks for. */
+export function tlsOptions({ tls }: RuntimeConfig, identity: TlsIdentity): NonNullable<ListenAddress['tls']> {
+  return {
+    cert: identity.certPem,
+    key: identity.keyPem,
+    ...(identity.caPem === '' ? {} : { ca: identity.caPem }),
+    minVersion: tls.https.minVersion,
+    requestCert: tls.https.verifyIncoming,
+    rejectUnauthorized: tls.https.verifyIncoming,
+  }
 }
 
 async function openAll(wanted: Wanted, configured: readonly PortName[], log: Logger): Promise<readonly string[]> {

@@ -26,6 +26,8 @@ export interface CoreOptions {
   readonly dataDir: string
   /** The identity as it is now; a reload changes what it returns. */
   readonly identity: () => TlsIdentity | undefined
+  /** The HTTPS port's, likewise. */
+  readonly https: () => TlsIdentity | undefined
   /** PEM texts of the leafs that this agent keeps now. */
   readonly leafs: () => readonly string[]
 }
@@ -77,7 +79,7 @@ export async function startServerCore(options: CoreOptions, modules: CoreModules
 }
 
 async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Promise<ServerCore> {
-  const { config, dataDir, identity, leafs } = options
+  const { config, dataDir, identity, https, leafs } = options
   const { logSink, metrics, clock, random } = modules
   const { datacenter, primaryDatacenter, nodeName, domain } = config
   const log = logSink.logger('agent.server')
@@ -105,7 +107,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   undo.add(() => gossip.shutdown())
 
   const rpcAddress = formatHostPort(config.advertiseAddress, serverPort.address.port)
-  const certificates = new Certificates(datacenter, { state, identity, leafs, clock, log, metrics })
+  const certificates = new Certificates(datacenter, { state, identity, https, leafs, clock, log, metrics })
   const federation = new Federation(
     { datacenter, primaryDatacenter, nodeName, domain, acls: config.acl.enabled, enabled: wanFederation },
     {

@@ -90,6 +90,8 @@ test('loadIdentity() names the file that is wrong: foreign, expired, without a n
     fault({}, ['server.dc2.consul']),
     fault({ certFile: file('no.pem', 'nonsense') }),
     fault({ keyFile: file('other-key.pem', other.keyPem) }),
+    fault({ caFile: '', keyFile: file('other-key.pem', other.keyPem) }),
+    fault({ caFile: '', certFile: file('no.pem', 'nonsense') }),
   ]) {
     assert.match(code, /^X509_/)
     assert.ok(message.includes(folder), message)

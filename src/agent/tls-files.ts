@@ -46,9 +46,7 @@ export function loadIdentity(
   if (certFile === '' || keyFile === '') return undefined
   const caPem = caFile !== '' ? read('ca_file', caFile) : caPath !== '' ? readDirectory(caPath) : ''
   const identity = { caPem, certPem: read('cert_file', certFile), keyPem: read('key_file', keyFile) }
-  if (caPem !== '') {
-    const sources = { ca: caFile || caPath, cert: certFile, key: keyFile }
-    checkTlsIdentity(identity, { nowMs: clock.wallMs(), names, sources })
-  }
+  const sources = { ca: caFile || caPath, cert: certFile, key: keyFile }
+  checkTlsIdentity(identity, { nowMs: clock.wallMs(), names, sources })
   return identity
 }

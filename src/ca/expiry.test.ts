@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '#base'
 import { createCertificate, createCertificateAuthority } from '#codec'
 import { CertificateExpiries } from './expiry.ts'
 import { Authorities, configured } from './fixture.ts'
@@ -44,6 +45,24 @@ test('CertificateExpiries lists every root, intermediate, leaf and server certif
     ['expired', 'expired', 'soon', 'ok'],
   )
   assert.equal(later[0]?.remainingMs, (found[0]?.remainingMs ?? 0) - 28 * DAY_MS)
+})
+
+test("CertificateExpiries tells the HTTPS port's certificate beside the server's, and once where both are one", () => {
+  const ca = createCertificateAuthority({})
+  const [server, https] = [30, 20].map(
+    (days) => createCertificate({ ca, commonName: `for-${days}-days`, days }).certPem,
+  )
+  const kinds = (shown: { server?: string | undefined; https?: string | undefined }) => {
+    const given = Object.fromEntries(Object.entries(shown).filter(([, pem]) => pem !== undefined))
+    const found = new CertificateExpiries().list({ roots: [], ...given }, systemClock.wallMs())
+    return found.map(({ kind, name, active }) => [kind, name, active])
+  }
+  assert.deepEqual(kinds({ server, https }), [
+    ['https', 'for-20-days', true],
+    ['server', 'for-30-days', true],
+  ])
+  assert.deepEqual(kinds({ server, https: server }), [['server', 'for-30-days', true]])
+  assert.deepEqual(kinds({ https }), [['https', 'for-20-days', true]])
 })
 
 test('CertificateExpiries names a text that is no certificate', () => {

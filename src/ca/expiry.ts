@@ -1,10 +1,10 @@
 /**
- * When certificates end: every root, intermediate, leaf and server certificate, for status, metrics and people.
+ * When certificates end: every root, intermediate, leaf and the server's own, for status, metrics and people.
  */
 import { type CARoot, certificateFacts, certificatesFromPem } from '#codec'
 import { colonHex, keyIdOf } from './certificates.ts'
 
-export type CertificateKind = 'root' | 'cross-signed root' | 'intermediate' | 'leaf' | 'server'
+export type CertificateKind = 'root' | 'cross-signed root' | 'intermediate' | 'leaf' | 'server' | 'https'
 
 export interface CertificateExpiry {
   readonly kind: CertificateKind
@@ -26,7 +26,10 @@ export interface ExpirySources {
   readonly roots: readonly Pick<CARoot, 'RootCert' | 'IntermediateCerts' | 'Active' | 'SigningKeyID'>[]
   /** PEM texts; of a chain only the first certificate counts. */
   readonly leafs?: readonly string[]
+  /** What the server port shows. */
   readonly server?: string
+  /** What the HTTPS port shows; not told again where it is the server's. */
+  readonly https?: string
 }
 
 const SOON = 0.1
@@ -71,7 +74,7 @@ export class CertificateExpiries {
    *
    * @throws X509_NOT_PEM, X509_BAD_CERTIFICATE for a text that is no certificate
    */
-  list({ roots, leafs = [], server }: ExpirySources, nowMs: number): CertificateExpiry[] {
+  list({ roots, leafs = [], server, https }: ExpirySources, nowMs: number): CertificateExpiry[] {
     const seen = new Map<string, ReadCertificate | undefined>()
     const found: CertificateExpiry[] = []
     const first = (pem: string, source: string) => {
@@ -94,8 +97,13 @@ export class CertificateExpiries {
       const leaf = first(pem, 'leaf')
       if (leaf) found.push(expiryOf('leaf', leaf, nowMs, true))
     }
-    const own = server === undefined ? undefined : first(server, 'server')
-    if (own) found.push(expiryOf('server', own, nowMs, true))
+    for (const [kind, pem] of [
+      ['server', server],
+      ['https', https === server ? undefined : https],
+    ] as const) {
+      const own = pem === undefined ? undefined : first(pem, kind)
+      if (own) found.push(expiryOf(kind, own, nowMs, true))
+    }
     this.#known = seen
     return found.sort((a, b) => a.notAfterMs - b.notAfterMs)
   }

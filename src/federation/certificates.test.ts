@@ -50,6 +50,10 @@ test('certificateProblems() names the certificate, when it ends and the command 
       Hint: "make a new one, replace the files, then hanse reload: hanse tls cert create -server -dc dc2 -node '*'",
     },
   ])
+  const https = certificate(2, { kind: 'https', name: 'api.dc2' })
+  const [api] = certificateProblems([https], CONTEXT)
+  assert.match(api?.Message ?? '', /^Certificate of the HTTPS port \(setting "tls.https.cert_file"\): "api.dc2" ends /)
+  assert.match(api?.Hint ?? '', /hanse reload: hanse tls cert create -server -dc dc2 -additional-dnsname NAME$/)
   const root = certificate(-2, { kind: 'root', name: 'pri-1.consul.ca' })
   const [problem] = certificateProblems([root], CONTEXT)
   assert.match(problem?.Message ?? '', /^Root certificate of the mesh: "pri-1\.consul\.ca" ended 2026-11-21T/)

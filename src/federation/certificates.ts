@@ -52,6 +52,11 @@ const ADVICE: Readonly<Partial<Record<CertificateKind, Advice>>> = {
     hint: ({ datacenter }) =>
       `make a new one, replace the files, then hanse reload: hanse tls cert create -server -dc ${datacenter} -node '*'`,
   },
+  https: {
+    title: 'Certificate of the HTTPS port (setting "tls.https.cert_file")',
+    hint: ({ datacenter }) =>
+      `make a new one, replace the files, then hanse reload: hanse tls cert create -server -dc ${datacenter} -additional-dnsname NAME`,
+  },
 }
 
 /**

@@ -73,7 +73,7 @@ export interface FederationStatus {
   readonly Node: string
   readonly GossipEncrypted: boolean
   readonly Datacenters: readonly DatacenterStatus[]
-  /** Of this datacenter's mesh, its server and the leafs that it keeps; the nearest end first. */
+  /** Of this datacenter's mesh, its server's ports and the leafs that it keeps; the nearest end first. */
   readonly Certificates: readonly CertificateStatus[]
   /** What concerns no single datacenter. */
   readonly Problems: readonly FederationProblem[]

@@ -5,7 +5,7 @@
  * anything again. All else goes the long way: path, route, method, restrictions, parameters, handler.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { BlockList, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type Clock, codeOf, formatHostPort, HanseError, type Logger, type Metrics, messageOf } from '#base'
@@ -92,6 +92,7 @@ export class HttpServer {
   readonly #extraHeaders: HeaderList
   readonly #writers: BlockList | undefined
   readonly #listeners = new Set<Listener>()
+  readonly #secure = new Set<TlsServer>()
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -105,7 +106,8 @@ export class HttpServer {
   /** Opens a port. @throws HanseError LISTEN_FAILED */
   async listen(address: ListenAddress): Promise<Listener> {
     const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response)
-    const server = address.tls ? createTlsServer({ ...address.tls }, handle) : createServer(handle)
+    const secure = address.tls ? createTlsServer({ ...address.tls }, handle) : undefined
+    const server = secure ?? createServer(handle)
     server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
     server.on(address.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connections.admit(socket))
     await listening(server, address)
@@ -117,6 +119,7 @@ export class HttpServer {
       port,
       close: () => {
         this.#listeners.delete(listener)
+        if (secure) this.#secure.delete(secure)
         return new Promise((resolve) => {
           server.close(() => resolve())
           server.closeAllConnections()
@@ -124,7 +127,13 @@ export class HttpServer {
       },
     }
     this.#listeners.add(listener)
+    if (secure) this.#secure.add(secure)
     return listener
+  }
+
+  /** New connections to HTTPS ports are shown another certificate; whom these ask for one stays. */
+  renewTls(options: SecureContextOptions): void {
+    for (const server of this.#secure) server.setSecureContext(options)
   }
 
   /** Closes all ports and connections. */
