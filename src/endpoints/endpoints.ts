@@ -144,6 +144,15 @@ export class Endpoints {
   }
 
   /**
+   * Calls back once when the rights of a token may have become others, or none, since rightsOf() told them.
+   *
+   * @returns cancels
+   */
+  onRightsChange(token: string, callback: () => void): () => void {
+    return this.#tokens.onChange(token, callback)
+  }
+
+  /**
    * One call from the wire: encoded arguments → encoded reply.
    *
    * @param context.remote - who calls, for the log

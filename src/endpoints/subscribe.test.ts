@@ -3,7 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { seededRandom, systemClock, systemRandom } from '#base'
+import { setImmediate } from 'node:timers/promises'
+import { ManualClock, seededRandom, systemClock, systemRandom } from '#base'
 import {
   ACLPolicy,
   ACLToken,
@@ -238,12 +239,39 @@ test('a token sees what it may read, an unknown one is refused, and a change of 
   const stranger = subscribe(context, dc, { ...WEB, Token: 'cccccccc-0000-4000-8000-00000000000c' })
   await assert.rejects(stranger.next(), { status: 7, message: 'ACL not found' })
 
-  await token(READER, READS_OTHER)
-  const after = reader.next()
+  const waiting = reader.next()
+  // Written again with the same policy.
+  await token(READER, READS)
   await state.write((tx) => tx.putService('n1', service('w2')))
-  await assert.rejects(after, { status: 10, message: /rights of its token have changed$/ })
-  await state.write((tx) => tx.deleteAclToken(NARROW))
-  await assert.rejects(subscribe(context, dc, { ...WEB, Token: NARROW }).next(), { status: 7 })
+  assert.equal(await waiting, '+n1/w2')
+
+  // Nothing but the rights changes from here on.
+  const closed = { status: 10, message: /rights of its token have changed$/ }
+  await Promise.all([assert.rejects(reader.next(), closed), token(READER, READS_OTHER)])
+  const narrow = subscribe(context, dc, { ...WEB, Token: NARROW })
+  assert.equal(await narrow.next(), 'end of snapshot')
+  await Promise.all([assert.rejects(narrow.next(), closed), state.write((tx) => tx.deleteAclToken(NARROW))])
+  await assert.rejects(subscribe(context, dc, { ...WEB, Token: NARROW }).next(), {
+    status: 7,
+    message: 'ACL not found',
+  })
+})
+
+test('a subscription ends when its token does, though nothing else happens', async (context) => {
+  const clock = new ManualClock(0, Date.parse('2026-11-30T00:00:00Z'))
+  const dc = await datacenter(context, { clock, acl: { enabled: true, defaultPolicy: 'deny' } })
+  const { state, endpoints } = dc
+  await state.write((tx) => {
+    const ExpirationTime = '2026-11-30T00:00:30Z'
+    return [tx.putAclToken(ACLToken.of({ AccessorID: READER, SecretID: READER, ExpirationTime }))]
+  })
+  const reader = subscribe(context, dc, { ...WEB, Token: READER })
+  assert.equal(await reader.next(), 'end of snapshot')
+  const ended = assert.rejects(reader.next(), { status: 10 })
+  await setImmediate()
+  clock.advance(30_000)
+  await ended
+  await assert.rejects(async () => endpoints.rightsOf(READER), { code: 'ACL_NOT_FOUND' })
 })
 
 test('damaged requests get a snapshot or a status, nothing else', async (context) => {

@@ -3,8 +3,8 @@
  *
  * First every instance, then the end of the snapshot, then each change. It is the read of Health.ServiceNodes asked again
  * whenever it changed, and what differs between two answers is told; so rights, routing and waiting are those of every
- * read. Whoever comes back with an index gets a new snapshot: what happened in between is not kept. When the rights of the
- * token change the call is aborted, and the subscriber begins anew with what it may see then.
+ * read. Whoever comes back with an index gets a new snapshot: what happened in between is not kept. As soon as the rights of
+ * the token change, or it ends, the call is aborted, and the subscriber begins anew with what it may see then.
  *
  * Source: RPC wire notes §12.
  */
@@ -27,7 +27,10 @@ import { serviceNodes } from './health.ts'
 
 export const SUBSCRIBE_PATH = '/subscribe.StateChangeSubscription/Subscribe'
 
-/** How long a token that was revoked may go on waiting for a change; it sees nothing that changes after. */
+/**
+ * How long a wait takes at most. A token that only another datacenter knows may go on waiting so long after it was revoked;
+ * it sees nothing that changes after.
+ */
 const RECHECK_NS = 60_000_000_000
 /** Bytes of events in one message; clients take 4 MiB. */
 export const MAX_BATCH_BYTES = 1024 * 1024
@@ -52,9 +55,13 @@ const STATUS_OF_CODE: ReadonlyMap<string, GrpcStatus> = new Map<string, GrpcStat
   ['REQUEST_CANCELLED', GRPC_STATUS.cancelled],
 ])
 
+/** Whether access control refuses, here or in the datacenter that was asked. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HanseError && error.status === 403
+}
+
 function statusOf(error: unknown): GrpcStatus {
-  // What access control refuses, here or in the datacenter that was asked.
-  if (error instanceof HanseError && error.status === 403) return GRPC_STATUS.permissionDenied
+  if (isRefusal(error)) return GRPC_STATUS.permissionDenied
   return STATUS_OF_CODE.get(codeOf(error) ?? '') ?? GRPC_STATUS.internal
 }
 
@@ -73,15 +80,56 @@ async function* subscription(
 
   while (!signal.aborted) {
     const asked = { ...args, MinQueryIndex: answer.Index, MaxQueryTime: RECHECK_NS }
-    const next = await endpoints.call(serviceNodes, asked, { signal })
-    if ((await ownRightsKey(endpoints, args)) !== rightsKey) {
-      throw new GrpcError(GRPC_STATUS.aborted, 'Subscription closed: the rights of its token have changed')
-    }
+    const next = await sameRights(rightsKey, endpoints, args, () => nextAnswer(endpoints, asked, signal))
+    if (next === undefined) continue
     const now = instancesOf(next)
     yield* updates(answer.Index, next.Index, changes(next.Index, known, now))
     answer = next
     known = now
   }
+}
+
+/** The next answer; undefined when the rights of the token may have changed before there was one. */
+async function nextAnswer(
+  endpoints: Endpoints,
+  args: ServiceSpecificRequest,
+  signal: AbortSignal,
+): Promise<IndexedCheckServiceNodes | undefined> {
+  const wait = new AbortController()
+  const end = () => wait.abort(signal.reason)
+  signal.addEventListener('abort', end, { once: true })
+  let stale = false
+  const unwatch = endpoints.onRightsChange(args.Token, () => {
+    stale = true
+    wait.abort()
+  })
+  try {
+    return await endpoints.call(serviceNodes, args, { signal: wait.signal })
+  } catch (error) {
+    if (stale && !signal.aborted) return undefined
+    throw error
+  } finally {
+    unwatch()
+    signal.removeEventListener('abort', end)
+  }
+}
+
+/** What `ask` gives, unless the token has other rights after it, or none. @throws GrpcError aborted */
+async function sameRights<T>(
+  key: string,
+  endpoints: Endpoints,
+  args: ServiceSpecificRequest,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const changed = (cause?: unknown) =>
+    new GrpcError(GRPC_STATUS.aborted, 'Subscription closed: the rights of its token have changed', cause)
+  try {
+    const given = await ask()
+    if ((await ownRightsKey(endpoints, args)) === key) return given
+  } catch (error) {
+    throw isRefusal(error) ? changed(error) : error
+  }
+  throw changed()
 }
 
 /** What stands for the rights of the token; the same where another datacenter says who may see what. */

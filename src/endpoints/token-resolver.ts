@@ -30,6 +30,8 @@ import { ALL_RIGHTS, Rights } from './rights.ts'
 export const MAX_RESOLVED_TOKENS = 8192
 /** Tokens that the primary is asked about at a time; beyond it the down policy decides. */
 export const MAX_ASKED_TOKENS = 256
+/** Ends that are farther away than timers go wait for who asks again. */
+const MAX_TIMER_MS = 24 * 3_600_000
 
 const DENY_ALL = compileAuthorizer([], { defaultPolicy: 'deny' })
 const ALLOW_ALL = compileAuthorizer([], { defaultPolicy: 'allow' })
@@ -93,6 +95,26 @@ export class TokenResolver {
     const asking = this.#ask(token).finally(() => this.#asking.delete(token))
     this.#asking.set(token, asking)
     return asking
+  }
+
+  /**
+   * Calls back once when the rights of a token may have become others, or none: resolve() says which.
+   *
+   * Not for rights that only the down policy gives: whoever waits asks again from time to time.
+   *
+   * @returns cancels
+   */
+  onChange(token: string, callback: () => void): () => void {
+    const { clock, acl } = this.#options
+    const known = acl.enabled ? this.#resolved.get(token === '' ? ANONYMOUS_SECRET : token) : undefined
+    if (known === undefined) return () => {}
+    const leftMs = Math.min(known.endsWallMs - clock.wallMs(), known.askAgainMs - clock.nowMs())
+    const timer = leftMs <= MAX_TIMER_MS ? clock.after(Math.max(0, leftMs), callback) : undefined
+    const unwatch = known.watch.onFire(callback)
+    return () => {
+      timer?.cancel()
+      unwatch()
+    }
   }
 
   /** The token as another datacenter may see it: one that is good only here stays here. */
