@@ -5,18 +5,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type ClientHttp2Stream, connect } from 'node:http2'
+import { connect } from 'node:http2'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import {
-  CheckServiceNodeMessage,
-  createCertificate,
-  createCertificateAuthority,
-  SubscribeEvent,
-  SubscribeRequest,
-} from '#codec'
+import { createCertificate, createCertificateAuthority } from '#codec'
 import { dialTls, type TlsIdentity } from '#net'
+import { framedRequest, Subscription } from '../support/subscription.ts'
 import { ServerProcess, temporaryDirectory } from './server-process.ts'
 
 interface Frame {
@@ -59,24 +54,6 @@ after(async () => {
   rmSync(files, { recursive: true })
 })
 
-/** The events of a call, each as short text. */
-async function* told(stream: ClientHttp2Stream): AsyncGenerator<string> {
-  let waiting = Buffer.alloc(0)
-  for await (const chunk of stream) {
-    waiting = Buffer.concat([waiting, chunk])
-    while (waiting.length >= 5 && waiting.length >= 5 + waiting.readUInt32BE(1)) {
-      const end = 5 + waiting.readUInt32BE(1)
-      const { EndOfSnapshot, ServiceHealth } = SubscribeEvent.decode(waiting.subarray(5, end))
-      waiting = waiting.subarray(end)
-      if (EndOfSnapshot) yield 'end of snapshot'
-      else {
-        const instance = CheckServiceNodeMessage.decode(ServiceHealth?.CheckServiceNode ?? Buffer.alloc(0))
-        yield `${ServiceHealth?.Op === 1 ? '-' : '+'}${instance.Service?.ID}:${instance.Service?.Port}`
-      }
-    }
-  }
-}
-
 async function put(path: string, body: unknown): Promise<void> {
   const { status, text } = await server.ask('PUT', path, { body: JSON.stringify(body) })
   assert.equal(status, 200, text)
@@ -107,10 +84,9 @@ test('a recorded subscription gets a snapshot, a registration, a change and a re
   const [head, body] = ['HEADERS', 'DATA'].map((wanted) =>
     frames.find(({ dir, type, stream }) => dir === 'c2s' && stream === 1 && type === wanted),
   )
-  const stream = session.request(Object.fromEntries(head?.headers ?? []))
-  stream.end(Buffer.from(body?.payload_hex ?? '', 'hex'))
-  const events = told(stream)
-  const next = async () => (await events.next()).value
+  const headers = Object.fromEntries(head?.headers ?? [])
+  const call = new Subscription(session, headers, Buffer.from(body?.payload_hex ?? '', 'hex'))
+  const next = () => call.next()
 
   assert.equal(await next(), 'end of snapshot')
   await put('/v1/catalog/register', sidecar(21000))
@@ -120,9 +96,7 @@ test('a recorded subscription gets a snapshot, a registration, a change and a re
   await put('/v1/catalog/deregister', { Node: 'n1', ServiceID: 'db-proxy' })
   assert.equal(await next(), '-db-proxy:21001')
 
-  const refused = session.request(Object.fromEntries(head?.headers ?? []))
-  const message = SubscribeRequest.encode({ ...SubscribeRequest.decode(new Uint8Array()), Topic: 6 })
-  refused.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]))
+  const refused = new Subscription(session, headers, framedRequest({ Topic: 6 })).stream
   const [answer] = await once(refused, 'response')
   assert.equal(answer[':status'], 200)
   assert.equal(answer['content-type'], 'application/grpc')
