@@ -21,7 +21,7 @@ type RunningReplicator = Pick<Replicator<unknown>, 'name' | 'status' | 'stop' | 
 
 export interface CopiesModules {
   readonly state: State
-  readonly locator: GatewayLocator
+  readonly locator: Pick<GatewayLocator, 'replicationSucceeded' | 'replicationFailed'>
   /** Throws where a server does not know federation states yet. */
   readonly requireFederationStates: () => void
   readonly clock: Clock
