@@ -12,11 +12,13 @@ import { eventually } from '../support/eventually.ts'
 import { TestBed } from '../support/federation.ts'
 
 const LOOPBACK = '127.0.0.1'
+const CALLED = { timeoutMs: 30_000 }
 
 const bed = new TestBed()
 let dc1: Datacenter
 let dc2: Datacenter
-let backend: Server
+let dc3: Datacenter
+const backends: Server[] = []
 /** Where web's sidecar takes connections to api. */
 let upstream = 0
 
@@ -37,49 +39,54 @@ before(async () => {
   dc2 = await bed.make({ name: 'dc2', primaryGateways: [gateway] })
   dc2.startServer()
   dc2.startGateway(await bed.address())
-  await readEachOther([dc1, dc2])
+  dc3 = await bed.make({ name: 'dc3', primaryGateways: [gateway] })
+  dc3.startServer()
+  dc3.startGateway(await bed.address())
+  await readEachOther([dc1, dc2, dc3])
 
-  const api = await listen('api in dc2')
-  backend = api.server
-  const [webSidecar = 0, apiSidecar = 0, free = 0] = await freePorts(3)
-  upstream = free
   await dc1.client.expect('PUT', '/v1/config', {
     body: { Kind: 'proxy-defaults', Name: 'global', MeshGateway: { Mode: 'local' } },
   })
-  await dc2.client.expect('PUT', '/v1/agent/service/register', {
-    body: {
-      Name: 'api',
-      Port: api.port,
-      Address: LOOPBACK,
-      Connect: { SidecarService: { Port: apiSidecar } },
-    },
-  })
-  const upstreams = [{ DestinationName: 'api', Datacenter: 'dc2', LocalBindPort: upstream }]
-  await dc1.client.expect('PUT', '/v1/agent/service/register', {
-    body: {
-      Name: 'web',
-      Port: 9,
-      Address: LOOPBACK,
-      Connect: { SidecarService: { Port: webSidecar, Proxy: { Upstreams: upstreams } } },
-    },
-  })
-  dc2.startSidecar('api')
-  dc1.startSidecar('web')
+  await serve(dc2, 'api')
+  await serve(dc3, 'api')
+  upstream = await startCaller(dc1, 'web', dc2)
 })
 after(async () => {
   await bed.stop()
-  backend?.close()
+  for (const backend of backends) backend.close()
 })
 
+/** A service with a sidecar that says which one has answered. */
+async function serve(where: Datacenter, name: string): Promise<void> {
+  const { server, port } = await listen(`${name} in ${where.name}`)
+  backends.push(server)
+  const [Port = 0] = await freePorts(1)
+  await where.client.expect('PUT', '/v1/agent/service/register', {
+    body: { Name: name, Port: port, Address: LOOPBACK, Connect: { SidecarService: { Port } } },
+  })
+  where.startSidecar(name)
+}
+
+/** A service whose sidecar takes connections to api in another datacenter. @returns where */
+async function startCaller(where: Datacenter, name: string, target: Datacenter): Promise<number> {
+  const [Port = 0, LocalBindPort = 0] = await freePorts(2)
+  const Upstreams = [{ DestinationName: 'api', Datacenter: target.name, LocalBindPort }]
+  await where.client.expect('PUT', '/v1/agent/service/register', {
+    body: { Name: name, Port: 9, Address: LOOPBACK, Connect: { SidecarService: { Port, Proxy: { Upstreams } } } },
+  })
+  where.startSidecar(name)
+  return LocalBindPort
+}
+
 /** A new connection each time: intentions are looked at when one is made. */
-async function call(body: string): Promise<string> {
-  const asked = request({ host: LOOPBACK, port: upstream, method: 'POST', agent: false, timeout: 5_000 })
+async function call(body: string, port = upstream, by = 'api in dc2'): Promise<string> {
+  const asked = request({ host: LOOPBACK, port, method: 'POST', agent: false, timeout: 5_000 })
   asked.on('timeout', () => asked.destroy(new Error('no answer')))
   asked.end(body)
   const [answer] = await once(asked, 'response')
   let text = ''
   for await (const part of answer) text += part
-  assert.equal(answer.headers['x-served-by'], 'api in dc2')
+  assert.equal(answer.headers['x-served-by'], by)
   return text
 }
 
@@ -91,9 +98,7 @@ async function intend(action: string): Promise<void> {
 }
 
 test('web in dc1 calls api in dc2 through both gateways', async () => {
-  await eventually('the call is answered', async () => assert.equal(await call('hello'), 'hello'), {
-    timeoutMs: 30_000,
-  })
+  await eventually('the call is answered', async () => assert.equal(await call('hello'), 'hello'), CALLED)
   const large = 'x'.repeat(1 << 20)
   assert.equal(await call(large), large)
 })
@@ -111,4 +116,25 @@ test('calls go on while the primary is away, and its server comes back to them',
   dc1.startServer()
   await dc1.ready()
   await eventually('the call is answered', () => call('hello'))
+})
+
+test('two secondaries call each other while the primary and its gateway are gone, new services too', async () => {
+  const both = [
+    [dc2, dc3],
+    [dc3, dc2],
+  ] as const
+  const calls = async (name: string) => {
+    for (const [from, to] of both) {
+      const port = await startCaller(from, name, to)
+      await eventually(`${name} in ${from.name} is answered`, () => call('hello', port, `api in ${to.name}`), CALLED)
+      known.push([port, `api in ${to.name}`])
+    }
+  }
+  const known: [number, string][] = []
+  await calls('early')
+  await Promise.all([dc1.server?.stop('SIGKILL'), dc1.gateway?.stop('SIGKILL')])
+  for (const [port, by] of known) assert.equal(await call('hello', port, by), 'hello')
+  await eventually('the primary is missed', async () => assert.match(await dc2.readError('dc1'), /^Remote DC has no/))
+  await calls('late')
+  for (const [port, by] of known) assert.equal(await call('hello', port, by), 'hello')
 })
