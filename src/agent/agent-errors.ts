@@ -18,11 +18,23 @@ export const agentError = errorTable({
     message: ({ path, reason }: { path: string; reason: string }) => `Open data directory "${path}": ${reason}`,
     hint: () => 'set data_dir to a directory that this user may write',
   },
-  ONE_SERVER: {
-    status: 400,
-    message: ({ expected }: { expected: number }) =>
-      `Start a server with "bootstrap_expect" ${expected}: a datacenter has one server in this version`,
-    hint: () => 'set bootstrap_expect to 1',
+  ETCD_CERTIFICATE: {
+    status: 500,
+    message: ({ host, reason }: { host: string; reason: string }) =>
+      `Run a member of etcd that others reach at "${host}": ${reason}`,
+    hint: ({ host }: { host: string; reason: string }) =>
+      `make the server's certificate with "-additional-ipaddress=${host}" (or -additional-dnsname), or set store.etcd.advertise_host`,
+  },
+  ETCD_REMOVED: {
+    status: 500,
+    message: ({ name }: { name: string }) => `Join etcd as "${name}": the other servers have taken it out again`,
+    hint: () => 'start the server again; see whether another one has the same node name',
+  },
+  ETCD_FOREIGN: {
+    status: 500,
+    message: ({ path, reason }: { path: string; reason: string }) =>
+      `Use the data of etcd in "${path}": ${reason}; nothing was changed`,
+    hint: () => 'set data_dir to the directory of this server, or move the data of etcd away to join the others anew',
   },
   NODE_ID_CORRUPT: {
     status: 500,

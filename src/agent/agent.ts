@@ -11,10 +11,10 @@ import { CoordinateUpdateRequest } from '#codec'
 import { coordinate } from '#endpoints'
 import type { TlsIdentity } from '#net'
 import type { Engine } from '#store'
-import { agentError } from './agent-errors.ts'
 import { isTokenKind } from './agent-tokens.ts'
 import { reloadable } from './config-reload.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
+import { joinLan } from './lan-join.ts'
 import { Leafs } from './leafs.ts'
 import { dnsSettings, type OpenPorts, openPorts, tlsOptions } from './listeners.ts'
 import { LocalAgent } from './local-agent.ts'
@@ -41,6 +41,8 @@ export interface AgentModules {
   readonly random: Random
   /** See CoreModules. */
   readonly openStore?: (() => Promise<Engine>) | undefined
+  /** Ends a start that waits for other servers. */
+  readonly signal?: AbortSignal
 }
 
 export class Agent {
@@ -112,8 +114,6 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   const metrics = new Metrics()
   const log = logSink.logger('agent')
   let { config } = options
-  if (config.bootstrapExpect > 1 && !modules.openStore)
-    throw agentError('ONE_SERVER', { expected: config.bootstrapExpect })
   const temporary = config.dataDir === '' ? mkdtempSync(join(tmpdir(), 'hanse-dev-')) : undefined
   const dataDir = temporary ?? config.dataDir
   makeDataDirectory(dataDir)
@@ -121,6 +121,12 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   let identity = serverIdentity(config, clock)
   let https = httpsIdentity(config, clock)
   let leafs: Leafs | undefined
+  // Called after the start only: before it, nobody knows of a member that could be removed.
+  const onRemoved = async () => {
+    core.store.etcd?.putAside()
+    log.error('the other servers have removed this one from etcd, the server stops')
+    await shutdown('the other servers have removed this one from etcd; the next start joins them anew')
+  }
   const core = await startServerCore(
     {
       config,
@@ -130,7 +136,15 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       https: () => https,
       leafs: () => leafs?.certificates() ?? [],
     },
-    { logSink, metrics, clock, random, openStore: modules.openStore },
+    {
+      logSink,
+      metrics,
+      clock,
+      random,
+      openStore: modules.openStore,
+      signal: modules.signal ?? new AbortController().signal,
+      onRemoved: () => void onRemoved(),
+    },
   )
   const stops: (() => void | Promise<void>)[] = [() => core.stop()]
   const { promise: stopped, resolve: onStopped } = Promise.withResolvers<string | undefined>()
@@ -197,6 +211,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       await wan?.leave()
       await lan.leave()
       await sleep(clock, config.performance.leaveDrainTimeMs)
+      await core.store.etcd?.leave()
       await shutdown()
     }
     const reload = async () => {
@@ -209,6 +224,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       if (freshHttps) http.renewTls(tlsOptions(loaded.config, freshHttps))
       config = loaded.config
       identity = fresh
+      core.store.refresh()
       https = freshHttps
       logSink.level = config.logLevel
       dns.configure(dnsSettings(config))
@@ -258,40 +274,13 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     })
     stops.push(() => dns.close())
     const ports = await openPorts(config, { http, dns, httpsIdentity: https }, log)
-    joinLan(core, config, clock, log, stops)
+    if (!core.joinedLan) stops.push(joinLan(core.gossip.lan, config, clock, log))
     log.info('serving', { http: ports.http.join(','), dns: ports.dns.join(','), server: core.rpcAddress })
     return new Agent({ ports, core, stopped, shutdown, leave, reload })
   } catch (error) {
     await shutdown()
     throw error
   }
-}
-
-/** Joins the LAN members of `start_join` and `retry_join`, the latter until it worked. */
-function joinLan(
-  core: ServerCore,
-  config: RuntimeConfig,
-  clock: Clock,
-  log: Logger,
-  stops: (() => void | Promise<void>)[],
-): void {
-  const stop = new AbortController()
-  stops.push(() => stop.abort(new Error('the agent is stopping')))
-  const join = async (addresses: readonly string[], again: boolean) => {
-    for (let attempt = 1; addresses.length > 0 && !stop.signal.aborted; attempt++) {
-      const { joined, errors } = await core.gossip.lan.join(addresses, { ignoreOld: true })
-      if (joined > 0) return
-      log.warn('no LAN member could be joined', { addresses: addresses.join(','), error: errors.join('; ') })
-      if (!again || (config.retryJoinMaxAttempts > 0 && attempt >= config.retryJoinMaxAttempts)) return
-      await sleep(clock, config.retryJoinIntervalMs, stop.signal)
-    }
-  }
-  const run = (addresses: readonly string[], again: boolean) =>
-    join(addresses, again).catch((error: unknown) => {
-      if (!stop.signal.aborted) log.warn('joining the LAN failed', { error: messageOf(error) })
-    })
-  void run(config.startJoin, false)
-  void run(config.retryJoin, true)
 }
 
 /** Keeps this node's coordinate in the catalog, for `near` and `rtt`. */

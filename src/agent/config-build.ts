@@ -10,6 +10,7 @@ import {
   buildPorts,
   checkPortsDiffer,
 } from './config-build-network.ts'
+import { buildStore } from './config-build-store.ts'
 import { buildTls } from './config-build-tls.ts'
 import type { Tree } from './config-decode.ts'
 import { checkBodies, serviceBodies } from './config-definitions.ts'
@@ -43,6 +44,7 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     nodeMeta: reader.stringMap('node_meta'),
     dataDir: reader.string('data_dir', ''),
     dev,
+    store: buildStore(reader, datacenter),
     server: reader.bool('server', false),
     // One expected server is bootstrap mode; Consul says so and goes on.
     bootstrap: reader.bool('bootstrap', false) || expect === 1,

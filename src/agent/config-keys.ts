@@ -6,6 +6,7 @@
 import { CHECK_KEYS, SERVICE_KEYS } from './config-keys-definitions.ts'
 import { KNOWN_KEYS } from './config-keys-known.ts'
 import { NETWORK_KEYS } from './config-keys-network.ts'
+import { STORE_KEYS } from './config-keys-store.ts'
 import { type KeyTable, known, section, used } from './config-spec.ts'
 
 const IDENTITY_KEYS: KeyTable = {
@@ -122,6 +123,7 @@ export const CONFIG_KEYS: KeyTable = {
   ...IDENTITY_KEYS,
   ...JOIN_KEYS,
   ...NETWORK_KEYS,
+  ...STORE_KEYS,
   ...LOG_KEYS,
   ...LIMIT_KEYS,
   ...ACL_KEYS,

@@ -116,6 +116,29 @@ export interface AclConfig {
   readonly tokens: Readonly<Record<string, string>>
 }
 
+/** Where the datacenter's data is kept. Empty text: not given. */
+export type StoreConfig =
+  | { readonly kind: 'sqlite' }
+  | {
+      /** An etcd that the user runs. */
+      readonly kind: 'named-etcd'
+      readonly endpoints: readonly string[]
+      readonly prefix: string
+      readonly caFile: string
+      readonly certFile: string
+      readonly keyFile: string
+      readonly serverName: string
+    }
+  | {
+      /** A member of etcd that this server runs beside itself. */
+      readonly kind: 'own-etcd'
+      readonly prefix: string
+      readonly binary: string
+      readonly advertiseHost: string
+      readonly clientPort: number
+      readonly peerPort: number
+    }
+
 export interface RuntimeConfig {
   readonly datacenter: string
   readonly primaryDatacenter: string
@@ -126,6 +149,7 @@ export interface RuntimeConfig {
   /** Empty in -dev without one: the agent uses a temporary directory. */
   readonly dataDir: string
   readonly dev: boolean
+  readonly store: StoreConfig
   readonly server: boolean
   readonly bootstrap: boolean
   readonly bootstrapExpect: number

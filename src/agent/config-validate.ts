@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net'
 import { parseHostPort, parseLogLevel } from '#base'
+import { validateStore } from './config-build-store.ts'
 import { MIN_VERSIONS } from './config-build-tls.ts'
 import { type ConfigProblems, configError } from './config-errors.ts'
 import type { TreeReader } from './config-read.ts'
@@ -31,6 +32,9 @@ export function validateConfig(rules: Rules): void {
   validateIdentity(rules)
   validateBootstrap(rules)
   validateGossip(rules)
+  validateStore(rules.reader, rules.config.dev, rules.reader.number('bootstrap_expect', 0), (setting, reason) =>
+    invalid(rules, setting, reason),
+  )
   validateFederation(rules)
   validateAddressLists(rules)
   validateValues(rules)

@@ -14,9 +14,9 @@ import type { Engine, Lease } from '#store'
 
 const LEASE = 'leader'
 /** A leader that died is replaced after this long, and what the store needs to notice. */
-export const LEASE_TTL_MS = 3_000
+export const LEASE_TTL_MS = 2_000
 /** How often a follower looks who leads. */
-const LOOK_INTERVAL_MS = 1_000
+const LOOK_INTERVAL_MS = 500
 /** A leader that could not be looked up for this long is not known any more. */
 const FORGET_MS = 2 * LEASE_TTL_MS
 const RETRY_MS = 500

@@ -5,7 +5,6 @@
  * Order matters: the port is bound first, because gossip tells everyone which it is; gossip comes before the router,
  * which reads its members; and calls that arrive before the endpoints are there wait for them.
  */
-import { join } from 'node:path'
 import { type Clock, formatHostPort, type Logger, type LogSink, type Metrics, messageOf, type Random } from '#base'
 import { CADriver } from '#ca'
 import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls, serveSubscription } from '#endpoints'
@@ -13,12 +12,14 @@ import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink }
 import { type Gossip, startGossip } from '#gossip'
 import { type ConnectionInfo, receivePackets, ServerPort, serveGrpc, serveRpcStream, type TlsIdentity } from '#net'
 import { State } from '#state'
-import { type Engine, openMemory, openSqlite } from '#store'
+import type { Engine } from '#store'
 import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
 import { Certificates } from './certificates.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { parseGateway } from './gateway-addresses.ts'
+import { joinLan } from './lan-join.ts'
 import { Leadership } from './leadership.ts'
+import { needsOthers, type OpenStore, openStore, openWithOthers } from './store.ts'
 
 export interface CoreOptions {
   readonly config: RuntimeConfig
@@ -39,10 +40,17 @@ export interface CoreModules {
   readonly random: Random
   /** Opens the store in the place of the configured one: servers of one process that share one. */
   readonly openStore?: (() => Promise<Engine>) | undefined
+  /** Aborted when the server is stopped before it has begun. */
+  readonly signal: AbortSignal
+  /** The other servers have taken this one's copy of the data out. */
+  readonly onRemoved: () => void
 }
 
 export interface ServerCore {
   readonly engine: Engine
+  readonly store: OpenStore
+  /** It has joined the others of its datacenter already, to open the store with them. */
+  readonly joinedLan: boolean
   readonly state: State
   readonly gossip: Gossip
   readonly serverPort: ServerPort
@@ -85,10 +93,8 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const log = logSink.logger('agent.server')
   const wanFederation = config.connect.enableMeshGatewayWanFederation
 
-  const engine = await openStore(options, modules)
-  undo.add(() => engine.close())
-  const state = await State.open({ engine, clock, log: log.named('state'), metrics, datacenter })
-  undo.add(() => state.close())
+  const alone = needsOthers(config) ? undefined : await keptBy(options, modules)
+  if (alone) undo.add(() => alone.close())
 
   const tokens = new AgentTokens(
     { dataDir, persist: config.acl.enableTokenPersistence, configured: config.acl.tokens },
@@ -105,6 +111,11 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const gossip = await startPools(options, modules, serverPort.address.port, wanFederation ? link : undefined)
   parts.gossip = gossip
   undo.add(() => gossip.shutdown())
+
+  const store = alone ?? (await found(options, modules, gossip, undo))
+  const { engine } = store
+  const state = await State.open({ engine, clock, log: log.named('state'), metrics, datacenter })
+  undo.add(() => state.close())
 
   const rpcAddress = formatHostPort(config.advertiseAddress, serverPort.address.port)
   const certificates = new Certificates(datacenter, { state, identity, https, leafs, clock, log, metrics })
@@ -165,14 +176,38 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   undo.add(() => leadership.stop())
   await leadership.start()
   const stop = () => undo.run()
-  return { engine, state, gossip, serverPort, federation, endpoints, tokens, leadership, rpcAddress, stop }
+  const joinedLan = alone === undefined
+  return {
+    engine,
+    store,
+    joinedLan,
+    state,
+    gossip,
+    serverPort,
+    federation,
+    endpoints,
+    tokens,
+    leadership,
+    rpcAddress,
+    stop,
+  }
 }
 
-function openStore({ config, dataDir }: CoreOptions, { metrics, openStore }: CoreModules): Promise<Engine> {
-  if (openStore) return openStore()
-  return config.dev && config.dataDir === ''
-    ? openMemory({ metrics })
-    : openSqlite({ directory: join(dataDir, 'store'), metrics })
+/** The store of a server that needs no other for it. */
+async function keptBy(options: CoreOptions, modules: CoreModules): Promise<OpenStore> {
+  if (modules.openStore === undefined) return openStore(options, modules)
+  const engine = await modules.openStore()
+  return { engine, refresh: () => {}, close: () => engine.close() }
+}
+
+/** The store that this server keeps with the others, once they have found each other. */
+async function found(options: CoreOptions, modules: CoreModules, gossip: Gossip, undo: Undo): Promise<OpenStore> {
+  const { clock, logSink, signal, onRemoved } = modules
+  const { lan } = gossip
+  undo.add(joinLan(lan, options.config, clock, logSink.logger('agent')))
+  const store = await openWithOthers(options, { ...modules, lan, signal, onRemoved })
+  undo.add(() => store.close())
+  return store
 }
 
 /** Tells the LAN pool, as Consul's leaders do, who leads from now on. */

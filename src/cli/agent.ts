@@ -37,10 +37,16 @@ docs/configuration.md. SIGTERM and SIGINT stop it, SIGHUP reloads what can be re
       },
     })
     print(`==> Starting Hanse agent ${HANSE_VERSION} (Consul ${CONSUL_VERSION})`)
-    const agent = await startAgent(
+    const started = startAgent(
       { config, reloadConfig: () => loadConfig({ args }) },
-      { logSink, clock: systemClock, random: systemRandom },
+      { logSink, clock: systemClock, random: systemRandom, signal },
     )
+    // Stopped while it waits for the other servers of its datacenter: that is no failure.
+    const agent = await started.catch((error: unknown) => {
+      if (signal.aborted && error === signal.reason) return undefined
+      throw error
+    })
+    if (agent === undefined) return 0
     // Compiled code goes to disk now, not at the end of the process: who starts next (the second datacenter of `hanse up`)
     // finds it, starts in half the time, and does without the compiler's 45 MB.
     flushCompileCache()

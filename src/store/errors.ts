@@ -96,6 +96,17 @@ export const storeError = errorTable({
       `Cannot write store "${facts.path}": another process writes as server "${facts.writer}"`,
     hint: () => 'Give every server a data directory and a node ID of its own, and start this one again',
   },
+  ETCD_NOT_FOUND: {
+    status: 500,
+    message: (facts: { binary: string; reason: string }) => `Cannot run etcd "${facts.binary}": ${facts.reason}`,
+    hint: () => 'Install etcd 3.4 or newer, set store.etcd.binary to its path, or name an etcd by store.etcd.endpoints',
+  },
+  ETCD_TOO_OLD: {
+    status: 500,
+    message: (facts: { binary: string; version: string; least: string }) =>
+      `Cannot use etcd "${facts.binary}": it is version ${facts.version}, at least ${facts.least} is needed`,
+    hint: () => 'Install a newer etcd, or set store.etcd.binary to one',
+  },
   STORE_LEASE_LOST: {
     status: 500,
     message: (facts: { name: string; reason: string }) => `Lost duty "${facts.name}": ${facts.reason}`,

@@ -26,6 +26,8 @@ export function sharedStore(engine: Engine): Engine {
       return end
     },
     commit: (transaction) => engine.commit(transaction),
+    replaceAll: (records) => engine.replaceAll(records),
+    staleMs: () => engine.staleMs(),
     barrier: () => engine.barrier(),
     lease: (name, options) => {
       const lease = engine.lease(name, options)

@@ -133,6 +133,7 @@ export type EtcdMember = MessageOf<typeof EtcdMember>
 export const EtcdMemberList = message({ linearizable: flag(1) })
 export const EtcdMemberAdd = message({ peerUrls: texts(1), learner: flag(2) })
 export const EtcdMemberId = message({ id: uint64(1) })
+export const EtcdMemberUpdate = message({ id: uint64(1), peerUrls: texts(2) })
 export const EtcdMembers = message({ header: optional(1, EtcdHeader), members: messages(2, EtcdMember) })
 export const EtcdMemberAdded = message({
   header: optional(1, EtcdHeader),

@@ -30,9 +30,10 @@ const MAX_REPLY_BYTES = 256 * 1024 * 1024
 
 /** PEM texts for mutual TLS with etcd. */
 export interface EtcdIdentity {
-  readonly ca: Buffer
-  readonly cert: Buffer
-  readonly key: Buffer
+  /** Undefined: the CAs that the system trusts. */
+  readonly ca?: Buffer
+  readonly cert?: Buffer
+  readonly key?: Buffer
   /** The name that the members' certificates must have; undefined: that of the endpoint's host. */
   readonly serverName?: string
 }
@@ -218,7 +219,7 @@ function connect(endpoint: string, identity: EtcdIdentity | undefined): Client {
 
 function credentialsFor(protocol: string, identity: EtcdIdentity | undefined): ChannelCredentials {
   if (protocol !== 'https:') return ChannelCredentials.createInsecure()
-  return identity ? credentials.createSsl(identity.ca, identity.key, identity.cert) : credentials.createSsl()
+  return credentials.createSsl(identity?.ca ?? null, identity?.key ?? null, identity?.cert ?? null)
 }
 
 /** A member that has lost its leader ends the stream, instead of keeping silent. */

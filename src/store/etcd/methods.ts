@@ -10,6 +10,7 @@ import {
   EtcdMemberId,
   EtcdMemberList,
   EtcdMembers,
+  EtcdMemberUpdate,
   EtcdMoveLeader,
   EtcdNothing,
   EtcdRange,
@@ -42,5 +43,6 @@ export const memberList = method('Cluster/MemberList', EtcdMemberList, EtcdMembe
 export const memberAdd = method('Cluster/MemberAdd', EtcdMemberAdd, EtcdMemberAdded)
 export const memberRemove = method('Cluster/MemberRemove', EtcdMemberId, EtcdMembers)
 export const memberPromote = method('Cluster/MemberPromote', EtcdMemberId, EtcdMembers)
+export const memberUpdate = method('Cluster/MemberUpdate', EtcdMemberUpdate, EtcdMembers)
 export const status = method('Maintenance/Status', EtcdNothing, EtcdStatus)
 export const moveLeader = method('Maintenance/MoveLeader', EtcdMoveLeader, EtcdNothing)

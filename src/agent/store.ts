@@ -1,0 +1,121 @@
+/**
+ * Opens the store that the configuration names: SQLite in the data directory, memory with -dev, an etcd that the user
+ * runs, or a member of etcd beside this server.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock, Logger, LogSink, Metrics, Random } from '#base'
+import type { GossipPool } from '#gossip'
+import type { TlsIdentity } from '#net'
+import { type Engine, type EtcdIdentity, openEtcd, openMemory, openSqlite } from '#store'
+import { agentError } from './agent-errors.ts'
+import type { RuntimeConfig, StoreConfig } from './config-runtime.ts'
+import { OwnEtcd } from './own-etcd.ts'
+
+export interface StoreOptions {
+  readonly config: RuntimeConfig
+  readonly nodeId: string
+  readonly dataDir: string
+  readonly identity: () => TlsIdentity | undefined
+}
+
+export interface StoreModules {
+  readonly logSink: LogSink
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** A store that is open. */
+export interface OpenStore {
+  readonly engine: Engine
+  /** The member of etcd beside this server, where there is one. */
+  readonly etcd?: OwnEtcd
+  /** Reads certificates again. */
+  refresh(): void
+  close(): Promise<void>
+}
+
+/** Whether it can only be opened with the other servers of the datacenter. */
+export function needsOthers({ store }: RuntimeConfig): boolean {
+  return store.kind === 'own-etcd'
+}
+
+/** @throws STORE_ codes; nothing is left open then */
+export async function openStore(options: StoreOptions, modules: StoreModules): Promise<OpenStore> {
+  const { config, dataDir } = options
+  const { metrics } = modules
+  const { store } = config
+  if (store.kind === 'named-etcd') return openNamed(store, options, modules)
+  const engine =
+    config.dev && config.dataDir === ''
+      ? await openMemory({ metrics })
+      : await openSqlite({ directory: join(dataDir, 'store'), metrics })
+  return { engine, refresh: () => {}, close: () => engine.close() }
+}
+
+async function openNamed(
+  store: Extract<StoreConfig, { kind: 'named-etcd' }>,
+  options: StoreOptions,
+  modules: StoreModules,
+): Promise<OpenStore> {
+  let identity = identityFrom(store)
+  const engine = await openEtcd({ ...etcdOptions(store.prefix, options, modules), ...store, identity: () => identity })
+  const refresh = () => {
+    identity = identityFrom(store)
+  }
+  return { engine, refresh, close: () => engine.close() }
+}
+
+/** Runs a member of etcd beside this server, and opens the store on it. `signal`: the server stops before it began. */
+export async function openWithOthers(
+  options: StoreOptions,
+  modules: StoreModules & { readonly lan: GossipPool; readonly signal: AbortSignal; readonly onRemoved: () => void },
+): Promise<OpenStore> {
+  const { store } = options.config
+  if (store.kind !== 'own-etcd') throw new Error('the store is not one with others')
+  const log = modules.logSink.logger('agent.server.etcd')
+  const etcd = await OwnEtcd.start({ ...options, store }, { ...modules, log })
+  try {
+    const engine = await openEtcd({
+      ...etcdOptions(store.prefix, options, modules),
+      endpoints: etcd.endpoints,
+      identity: etcd.identity,
+    })
+    etcd.onEndpoints((endpoints) => engine.useEndpoints(endpoints))
+    const close = async () => {
+      await engine.close()
+      await etcd.stop()
+    }
+    return { engine, etcd, refresh: () => {}, close }
+  } catch (error) {
+    await etcd.stop()
+    throw error
+  }
+}
+
+function etcdOptions(prefix: string, { config, nodeId }: StoreOptions, modules: StoreModules) {
+  const { clock, random, metrics, logSink } = modules
+  const log: Logger = logSink.logger('agent.server.store')
+  return { prefix, datacenter: config.datacenter, writer: nodeId, clock, random, metrics, log }
+}
+
+function identityFrom(store: Extract<StoreConfig, { kind: 'named-etcd' }>): EtcdIdentity | undefined {
+  const { caFile, certFile, keyFile, serverName } = store
+  if (caFile === '' && certFile === '' && serverName === '') return undefined
+  return {
+    ...(caFile === '' ? {} : { ca: read('store.etcd.ca_file', caFile) }),
+    ...(certFile === '' ? {} : { cert: read('store.etcd.cert_file', certFile) }),
+    ...(keyFile === '' ? {} : { key: read('store.etcd.key_file', keyFile) }),
+    ...(serverName === '' ? {} : { serverName }),
+  }
+}
+
+function read(setting: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw agentError('TLS_FILE_UNREADABLE', { setting, path, reason }, error)
+  }
+}
