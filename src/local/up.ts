@@ -1,7 +1,7 @@
 /**
  * `hanse up`: a federation of two or more datacenters on this machine, from nothing to verified.
  *
- * Every datacenter has a server, a mesh gateway and a demo service with its sidecar in processes of their own, on loopback; what crosses
+ * Every datacenter has a server (or several, with members of etcd beside them), a mesh gateway and a demo service with its sidecar in processes of their own, on loopback; what crosses
  * between datacenters goes through the gateways. It ends with the verification of the federation guide, made by the
  * real commands, and stays until it is interrupted.
  */
@@ -9,10 +9,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { aborted, systemClock } from '#base'
-import { filesOf } from './datacenter-files.ts'
+import { inspectEtcd } from '#store'
+import { etcdBinary, filesOf } from './datacenter-files.ts'
 import { localError } from './errors.ts'
 import { FederationRun } from './federation-run.ts'
-import { type LocalPlan, makePlan, parseDatacenters, readPlan, requirePortsFree, savePlan } from './plan.ts'
+import { type LocalPlan, makePlan, parseDatacenters, readPlan, requirePortsFree, savePlan, serversOf } from './plan.ts'
 import { HANSE } from './processes.ts'
 import { verify } from './verification.ts'
 
@@ -24,6 +25,8 @@ export interface UpOptions {
   /** Kept and resumed from; undefined: a temporary one that is removed at the end. */
   readonly dataDir?: string
   readonly basePort?: number
+  /** Of each datacenter; undefined: as the data directory has it, or one. */
+  readonly servers?: number
   /** Access control; undefined: as the data directory has it, or on. */
   readonly acls?: boolean
   /** Undefined: as the data directory has it, or on. */
@@ -52,6 +55,7 @@ export async function up(options: UpOptions): Promise<number> {
 async function run(root: string, options: UpOptions): Promise<number> {
   const { print, signal } = options
   const plan = await planFor(root, options)
+  if (plan.datacenters.some((each) => each.others.length > 0)) await inspectEtcd(etcdBinary(options.env))
   const startedMs = systemClock.nowMs()
   const seconds = () => ((systemClock.nowMs() - startedMs) / 1000).toFixed(1).padStart(5)
   const federation = new FederationRun({
@@ -83,17 +87,21 @@ async function planFor(root: string, options: UpOptions): Promise<LocalPlan> {
       throw localError('UP_RESUME_DIFFERS', { path: root, held: names, asked: options.datacenters })
     }
     for (const [flag, has, asked] of [
+      ['servers', held.datacenters[0] ? serversOf(held.datacenters[0]).length : 1, options.servers],
       ['acls', held.acls, options.acls],
       ['gossip-encryption', held.gossipEncryption, options.gossipEncryption],
     ] as const) {
-      if (asked !== undefined && asked !== has) throw localError('UP_RESUME_SETTING', { path: root, flag, held: has })
+      if (asked !== undefined && asked !== has) {
+        throw localError('UP_RESUME_SETTING', { path: root, flag, held: String(has), asked: String(asked) })
+      }
     }
     await requirePortsFree(held)
     return held
   }
   const names = parseDatacenters(options.datacenters ?? DEFAULT_DATACENTERS)
   const safeguards = { acls: options.acls ?? true, gossipEncryption: options.gossipEncryption ?? true }
-  const plan = await makePlan(root, names, options.basePort, safeguards)
+  const size = { servers: options.servers ?? 1, basePort: options.basePort }
+  const plan = await makePlan(root, names, size, safeguards)
   await requirePortsFree(plan)
   savePlan(root, plan)
   return plan
@@ -113,7 +121,11 @@ function showNext(plan: LocalPlan, root: string, options: UpOptions): void {
     )
   }
   options.print('\nIn a second terminal')
-  for (const { name, ports } of plan.datacenters) {
+  for (const datacenter of plan.datacenters) {
+    const { name, ports } = datacenter
+    for (const { node, ports: own } of serversOf(datacenter).slice(1)) {
+      options.print(`  # ${node} of ${name} answers at 127.0.0.1:${own.http}`)
+    }
     options.print(`  export CONSUL_HTTP_ADDR=127.0.0.1:${ports.http}   # ${name}`)
   }
   const tokenFile = tokenFileOf(plan)

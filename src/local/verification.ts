@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { messageOf, sleep, systemClock } from '#base'
 import { HttpClient } from '#client'
-import { calledFrom, type DatacenterPlan, type LocalPlan } from './plan.ts'
+import { calledFrom, type DatacenterPlan, type LocalPlan, serversOf } from './plan.ts'
 import { HANSE, withToken } from './processes.ts'
 
 /** How long a changed intention may take to be in force in the other datacenter, and a call to be answered. */
@@ -19,6 +19,8 @@ export interface VerifyOptions {
   /** Holds the token that the commands use; undefined without access control. */
   readonly tokenFile: string | undefined
 }
+
+const wanNames = (plan: DatacenterPlan) => serversOf(plan).map(({ node }) => `${node}.${plan.name}`)
 
 /** Runs one command the way a user would, and shows it. */
 function command(
@@ -44,7 +46,7 @@ export async function verify(plan: LocalPlan, options: VerifyOptions): Promise<b
   const [primary, ...others] = plan.datacenters
   if (!primary) return false
   const steps: { readonly at: DatacenterPlan; readonly args: readonly string[]; readonly expect: readonly string[] }[] =
-    [{ at: primary, args: ['members', '-wan'], expect: plan.datacenters.map((each) => `${each.node}.${each.name}`) }]
+    [{ at: primary, args: ['members', '-wan'], expect: plan.datacenters.flatMap(wanNames) }]
   for (const other of others) {
     const services = (name: string) => ['consul', `hello-${name}`, `hello-${name}-sidecar-proxy`, 'mesh-gateway']
     steps.push({ at: primary, args: ['catalog', 'services', '-datacenter', other.name], expect: services(other.name) })
