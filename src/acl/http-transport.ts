@@ -5,6 +5,7 @@
  * against the given authority or the system's; redirects are not followed, since they would carry bearer tokens on.
  */
 import { request as httpsRequest } from 'node:https'
+import { codeOf } from '#base'
 
 export interface HttpQuestion {
   readonly method: 'GET' | 'POST'
@@ -30,6 +31,22 @@ export const MAX_ANSWER_BYTES = 1024 * 1024
 /** Time for one question, connecting included. */
 export const QUESTION_TIMEOUT_MS = 10_000
 
+const ANOTHER_AUTHORITY = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** What Node says of an unknown authority advises options of Node; what has to change is the auth method. */
+function plainly(error: Error, caPem: string | undefined): Error {
+  if (!ANOTHER_AUTHORITY.has(codeOf(error) ?? '')) return error
+  const trusted =
+    caPem === undefined ? 'an authority that this system trusts' : 'the authority that the auth method names'
+  return new Error(`its certificate is not of ${trusted}`, { cause: error })
+}
+
 /** Over the network. */
 export const httpsTransport: HttpTransport = (question) => {
   const limit = AbortSignal.timeout(QUESTION_TIMEOUT_MS)
@@ -51,7 +68,7 @@ export const httpsTransport: HttpTransport = (question) => {
       response.on('error', reject)
     })
     request.on('error', (error) => {
-      reject(limit.aborted ? new Error(`no answer within ${QUESTION_TIMEOUT_MS} ms`) : error)
+      reject(limit.aborted ? new Error(`no answer within ${QUESTION_TIMEOUT_MS} ms`) : plainly(error, caPem))
     })
     request.end(question.body)
   })

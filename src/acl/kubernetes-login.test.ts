@@ -74,7 +74,6 @@ test('the annotation of a service account replaces its name', async () => {
 
 test('a login is refused when Kubernetes does not vouch for a service account', async () => {
   for (const status of [
-    { authenticated: false, error: `[invalid bearer token ${BEARER}]` },
     {},
     { authenticated: 'true', user: { username: 'system:serviceaccount:default:web' } },
     { authenticated: true, user: { username: 'alice' } },
@@ -86,6 +85,14 @@ test('a login is refused when Kubernetes does not vouch for a service account', 
       assert.equal(server.asked.length, 1)
     })
   }
+  const error = `[invalid bearer token ${BEARER},\r\nservice account token has expired] ${'x'.repeat(1_000)}`
+  await withServer(answers(reviewOf({ authenticated: false, error }), ACCOUNT), async (method) => {
+    await assert.rejects(method.login(BEARER), ({ message }: Error) => {
+      assert.match(message, /token: \[invalid bearer token …, service account token has expired\] x+$/)
+      assert.ok(message.length < 500)
+      return true
+    })
+  })
   await withServer(
     ({ method }) => (method === 'POST' ? { body: GOOD_REVIEW } : { status: 404, body: {} }),
     async (method) => {
@@ -111,7 +118,9 @@ test('a login says what is wrong when Kubernetes cannot answer, without a secret
       async (method) => await fails(method, text),
     )
   await answered(403, {}, /TokenReview with status 403: Config.ServiceAccountJWT has no right to it/)
-  await answered(503, {}, /status 503/)
+  await answered(401, {}, /TokenReview with status 401: it does not know Config.ServiceAccountJWT/)
+  await answered(404, {}, /TokenReview with status 404: Config.Host is not the API server/)
+  await answered(503, {}, /status 503$/)
   await answered(302, {}, /status 302/)
   await answered(200, 'not json', /no JSON object/)
   await answered(200, '['.repeat(100_000), /no JSON object/)
@@ -121,7 +130,10 @@ test('a login says what is wrong when Kubernetes cannot answer, without a secret
   await fails(methodOf(gone), /not reachable/)
   await withServer(answers(GOOD_REVIEW, ACCOUNT), async (_, server) => {
     const otherCa = createCertificateAuthority().certPem
-    await fails(methodOf({ url: server.url, caPem: otherCa }), /not reachable: .*certificate/)
+    await fails(
+      methodOf({ url: server.url, caPem: otherCa }),
+      /not reachable: its certificate is not of the authority that the auth method names$/,
+    )
     assert.equal(server.asked.length, 0)
   })
   const all = shown.join()

@@ -30,6 +30,8 @@ const KEYS = [
   'ConsulNamespacePrefix',
   'ConsulNamespaceOverrides',
 ]
+/** Longest reason of a refusal that is passed on. */
+const MAX_REASON_CHARACTERS = 300
 const COMPACT_JWT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
 
 /** Selectors and names may use these. */
@@ -83,7 +85,7 @@ export async function kubernetesLogin(
     }),
   })
   if (review.status !== 200 && review.status !== 201) throw answered(method, 'TokenReview', review)
-  const { namespace, name, uid } = reviewed(method, parsed(method, 'TokenReview', review))
+  const { namespace, name, uid } = reviewed(method, parsed(method, 'TokenReview', review), bearerToken)
   const account = await ask({ method: 'GET', path: `/api/v1/namespaces/${namespace}/serviceaccounts/${name}` })
   if (account.status === 404) throw refused(method, `service account "${namespace}/${name}" does not exist`)
   if (account.status !== 200) throw answered(method, 'ServiceAccount', account)
@@ -131,14 +133,27 @@ async function askKubernetes(
   }
 }
 
-function reviewed(method: string, review: JsonObject): { namespace: string; name: string; uid: string } {
+function reviewed(
+  method: string,
+  review: JsonObject,
+  bearerToken: string,
+): { namespace: string; name: string; uid: string } {
   if (valueAt(review, ['status', 'authenticated']) !== true) {
-    throw refused(method, 'Kubernetes does not know this service account token')
+    const why = plain(textAt(review, ['status', 'error']).replaceAll(bearerToken, '…'))
+    throw refused(method, `Kubernetes does not know this service account token${why === '' ? '' : `: ${why}`}`)
   }
   const match = USERNAME.exec(textAt(review, ['status', 'user', 'username']))
   const [, namespace, name] = match ?? []
   if (namespace === undefined || name === undefined) throw refused(method, 'it is not of a service account')
   return { namespace, name, uid: textAt(review, ['status', 'user', 'uid']) }
+}
+
+/** What Kubernetes says, as a part of one line. */
+function plain(text: string): string {
+  return text
+    .replaceAll(/[\p{C}\s]+/gu, ' ')
+    .slice(0, MAX_REASON_CHARACTERS)
+    .trim()
 }
 
 function parsed(method: string, kind: string, answer: HttpAnswer): JsonObject {
@@ -148,9 +163,15 @@ function parsed(method: string, kind: string, answer: HttpAnswer): JsonObject {
   return body
 }
 
+const WHY_NOT: ReadonlyMap<number, string> = new Map([
+  [401, 'it does not know Config.ServiceAccountJWT, which may have ended or be of another cluster'],
+  [403, 'Config.ServiceAccountJWT has no right to it'],
+  [404, 'Config.Host is not the API server of a cluster'],
+])
+
 function answered(method: string, kind: string, { status }: HttpAnswer): HanseError {
-  const why = status === 401 || status === 403 ? ': Config.ServiceAccountJWT has no right to it' : ''
-  return unavailable(method, `Kubernetes answered the ${kind} with status ${status}${why}`)
+  const why = WHY_NOT.get(status)
+  return unavailable(method, `Kubernetes answered the ${kind} with status ${status}${why ? `: ${why}` : ''}`)
 }
 
 function refused(method: string, reason: string): HanseError {
