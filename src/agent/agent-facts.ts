@@ -5,11 +5,12 @@
  */
 import os from 'node:os'
 import type { AgentMember, AgentSelf, AgentVersion } from '#api'
-import { BUILD_DATE, type Clock, CONSUL_VERSION, HANSE_VERSION } from '#base'
+import { BUILD_DATE, type Clock, CONSUL_VERSION, formatDuration, HANSE_VERSION } from '#base'
 import type { GossipPool, Member } from '#gossip'
 import type { State } from '#state'
 import type { RuntimeConfig } from './config-runtime.ts'
 
+const NS_PER_MS = 1e6
 const STATUS: Readonly<Record<Member['status'], number>> = { none: 0, alive: 1, leaving: 2, left: 3, failed: 4 }
 
 export function agentMember(member: Member): AgentMember {
@@ -63,7 +64,13 @@ export interface SelfFacts {
   readonly lanStats: Readonly<Record<string, string>>
   readonly wanStats: Readonly<Record<string, string>>
   readonly state: State
-  readonly rpcAddress: string
+  /** "ip:port" of the leader's server port; empty when there is none. */
+  readonly leaderAddress: string
+  readonly leading: boolean
+  /** How old what is here may be. */
+  readonly lastContactMs: number
+  /** Servers of this datacenter, ourselves included. */
+  readonly servers: number
   readonly datacenters: number
   readonly meta: Readonly<Record<string, string>>
   readonly services: number
@@ -97,7 +104,7 @@ function emptyMember(name: string): AgentMember {
   return { Name: name, Addr: '', Port: 0, Tags: {}, Status: 0, ...zero }
 }
 
-/** The blocks of `info`. "raft" is what tools look for: one server that is always leader, at the state's index. */
+/** The blocks of `info`. "raft" is what tools look for: who leads, and at which index of the state we are. */
 function stats(facts: SelfFacts): AgentSelf['Stats'] {
   const index = String(facts.state.index)
   return {
@@ -105,19 +112,19 @@ function stats(facts: SelfFacts): AgentSelf['Stats'] {
     build: { prerelease: '', revision: '', version: CONSUL_VERSION, version_metadata: `hanse${HANSE_VERSION}` },
     consul: {
       acl: facts.config.acl.enabled ? 'enabled' : 'disabled',
-      bootstrap: 'true',
+      bootstrap: String(facts.config.bootstrapExpect <= 1),
       known_datacenters: String(facts.datacenters),
-      leader: 'true',
-      leader_addr: facts.rpcAddress,
+      leader: String(facts.leading),
+      leader_addr: facts.leaderAddress,
       server: 'true',
     },
     raft: {
       applied_index: index,
       commit_index: index,
-      last_contact: '0',
+      last_contact: lastContact(facts.lastContactMs),
       last_log_index: index,
-      num_peers: '0',
-      state: 'Leader',
+      num_peers: String(facts.servers - 1),
+      state: facts.leading ? 'Leader' : 'Follower',
     },
     runtime: {
       arch: os.arch() === 'x64' ? 'amd64' : os.arch(),
@@ -128,6 +135,11 @@ function stats(facts: SelfFacts): AgentSelf['Stats'] {
     serf_lan: facts.lanStats,
     ...(facts.wan ? { serf_wan: facts.wanStats } : {}),
   }
+}
+
+function lastContact(ms: number): string {
+  const whole = Math.round(ms)
+  return whole === 0 ? '0' : formatDuration(whole * NS_PER_MS)
 }
 
 /** /v1/agent/host. */

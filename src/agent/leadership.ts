@@ -143,6 +143,7 @@ export class Leadership {
   /** Asks the store who leads. */
   async look(): Promise<LeaderServer | undefined> {
     const { clock, log } = this.#modules
+    if (this.leading) return this.#self
     try {
       const leader = parseHolder((await this.#lease.holder()) ?? '')
       if (this.leading) return this.#self

@@ -85,7 +85,10 @@ export class ServerAgent implements AgentPort {
       lanStats: this.#lanStats,
       wanStats: this.#wanStats,
       state: core.state,
-      rpcAddress: core.rpcAddress,
+      leaderAddress: core.leadership.leader?.address ?? '',
+      leading: core.leadership.leading,
+      lastContactMs: core.engine.staleMs(),
+      servers: core.servers.now().length,
       datacenters: core.federation.router.datacenters().length,
       meta: this.#meta,
       services: local.services().length,
@@ -199,8 +202,10 @@ export class ServerAgent implements AgentPort {
     return this.#modules.logSink.listen(listener)
   }
 
-  federationStatus(): object {
-    return this.#modules.core.federation.status()
+  async federationStatus(): Promise<object> {
+    const { federation, endpoints } = this.#modules.core
+    await federation.learnCopies(endpoints)
+    return federation.status()
   }
 
   #pool(wan: boolean): GossipPool {

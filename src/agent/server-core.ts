@@ -8,14 +8,16 @@
 import { type Clock, formatHostPort, type Logger, type LogSink, type Metrics, messageOf, type Random } from '#base'
 import { CADriver } from '#ca'
 import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls, serveSubscription } from '#endpoints'
-import { createWanLink, Federation, primaryAuthority, serverTags, type WanLink } from '#federation'
+import { createWanLink, Federation, LocalServers, primaryAuthority, serverTags, type WanLink } from '#federation'
 import { type Gossip, startGossip } from '#gossip'
 import { type ConnectionInfo, receivePackets, ServerPort, serveGrpc, serveRpcStream, type TlsIdentity } from '#net'
 import { State } from '#state'
-import type { Engine } from '#store'
+import { type Engine, NO_MEMBERS } from '#store'
 import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
 import { Certificates } from './certificates.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
+import { DatacenterServers } from './datacenter-servers.ts'
+import { removeDeadServers } from './dead-servers.ts'
 import { parseGateway } from './gateway-addresses.ts'
 import { joinLan } from './lan-join.ts'
 import { Leadership } from './leadership.ts'
@@ -58,6 +60,7 @@ export interface ServerCore {
   readonly endpoints: Endpoints
   readonly tokens: AgentTokens
   readonly leadership: Leadership
+  readonly servers: DatacenterServers
   /** "ip:port" of the server port, as others are told it. */
   readonly rpcAddress: string
   stop(): Promise<void>
@@ -137,6 +140,22 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { address: rpcAddress, nodeId: options.nodeId, name: nodeName },
     { engine, clock, log, metrics, announce: () => announceLeader(gossip, nodeName, log) },
   )
+  const freshness = { knownLeader: () => leadership.leader !== undefined, lastContactMs: () => engine.staleMs() }
+  const { verifyServerHostname: verifyName } = config.tls.internalRpc
+  const calls = new LocalServers({ datacenter, domain, verifyName }, { identity, clock, metrics })
+  undo.add(() => calls.close())
+  const servers = new DatacenterServers(options.nodeId, {
+    ...gossip,
+    wan: gossip.wan,
+    leadership,
+    members: store.members ?? NO_MEMBERS,
+    calls,
+    state,
+    freshness,
+    clock,
+    log,
+  })
+  undo.add(() => servers.stop())
   const ca = config.connect.enabled ? authorityOf(options, modules, state, parts, tokens) : undefined
   const endpoints = new Endpoints({
     datacenter,
@@ -147,8 +166,10 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
       keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
       ...(ca ? { ca } : {}),
       events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
+      servers,
+      freshness,
       leaderAddress: () => leadership.leader?.address ?? '',
-      peers: () => [rpcAddress],
+      peers: () => servers.now().map(({ address }) => address),
     },
     clock,
     random,
@@ -173,6 +194,8 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   }
   await leadership.duty('federation', () => federation.lead(endpoints))
   if (ca) await leadership.duty('certificate authority', () => ca.lead())
+  const watched = { servers, state, clock, log: logSink.logger('agent.server.autopilot'), metrics }
+  await leadership.duty('dead servers', () => removeDeadServers(watched, { expected: config.bootstrapExpect }))
   undo.add(() => leadership.stop())
   await leadership.start()
   const stop = () => undo.run()
@@ -188,6 +211,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     endpoints,
     tokens,
     leadership,
+    servers,
     rpcAddress,
     stop,
   }
@@ -325,7 +349,7 @@ function startPools(
     datacenter,
     nodeId,
     rpcPort,
-    bootstrap: true,
+    ...(config.bootstrapExpect > 1 ? { bootstrap: false, expect: config.bootstrapExpect } : { bootstrap: true }),
     useTls: config.tls.internalRpc.caFile !== '' || config.tls.internalRpc.caPath !== '',
     acls: config.acl.enabled,
     grpcPort: -1,

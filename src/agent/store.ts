@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Clock, Logger, LogSink, Metrics, Random } from '#base'
 import type { GossipPool } from '#gossip'
 import type { TlsIdentity } from '#net'
-import { type Engine, type EtcdIdentity, openEtcd, openMemory, openSqlite } from '#store'
+import { type Engine, type EtcdIdentity, openEtcd, openMemory, openSqlite, type StoreMembers } from '#store'
 import { agentError } from './agent-errors.ts'
 import type { RuntimeConfig, StoreConfig } from './config-runtime.ts'
 import { OwnEtcd } from './own-etcd.ts'
@@ -31,6 +31,8 @@ export interface OpenStore {
   readonly engine: Engine
   /** The member of etcd beside this server, where there is one. */
   readonly etcd?: OwnEtcd
+  /** Those who keep the data, where they come and go with the servers. */
+  readonly members?: StoreMembers
   /** Reads certificates again. */
   refresh(): void
   close(): Promise<void>
@@ -87,7 +89,11 @@ export async function openWithOthers(
       await engine.close()
       await etcd.stop()
     }
-    return { engine, etcd, refresh: () => {}, close }
+    const members: StoreMembers = {
+      list: async () => (await etcd.members()).map(({ name, learner }) => ({ name, voter: !learner })),
+      remove: (name) => etcd.remove(name),
+    }
+    return { engine, etcd, members, refresh: () => {}, close }
   } catch (error) {
     await etcd.stop()
     throw error

@@ -19,6 +19,7 @@ import { healthRoutes } from './routes/health.ts'
 import { intentionRoutes } from './routes/intentions.ts'
 import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
+import { operatorRoutes } from './routes/operator.ts'
 
 export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'> {
   readonly endpoints: Endpoints
@@ -60,6 +61,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...connectCaRoutes(ports, agent),
       ...federationRoutes(ports, agent),
       ...keyringRoutes(ports),
+      ...operatorRoutes(ports),
     ],
   })
 }

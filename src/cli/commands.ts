@@ -192,6 +192,30 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   maint: { summary: 'Shows and changes maintenance of the node or a service', load: () => import('./maint.ts') },
   members: { summary: 'Lists the members of a pool', load: () => import('./members.ts') },
   monitor: { summary: 'Shows the log of a running agent', load: () => import('./monitor.ts') },
+  'operator autopilot get-config': {
+    summary: 'Shows what is done about dead servers',
+    load: async () => ({ command: (await import('./operator-autopilot.ts')).getConfig }),
+  },
+  'operator autopilot set-config': {
+    summary: 'Changes what is done about dead servers',
+    load: async () => ({ command: (await import('./operator-autopilot.ts')).setConfig }),
+  },
+  'operator autopilot state': {
+    summary: 'Shows how the servers of a datacenter are',
+    load: async () => ({ command: (await import('./operator-autopilot.ts')).state }),
+  },
+  'operator raft list-peers': {
+    summary: 'Lists the servers of a datacenter, and who leads',
+    load: async () => ({ command: (await import('./operator-raft.ts')).listPeers }),
+  },
+  'operator raft remove-peer': {
+    summary: 'Takes a server that is gone out of its datacenter',
+    load: async () => ({ command: (await import('./operator-raft.ts')).removePeer }),
+  },
+  'operator raft transfer-leader': {
+    summary: 'Hands the lead to another server',
+    load: async () => ({ command: (await import('./operator-raft.ts')).transferLeader }),
+  },
   reload: { summary: 'Makes the agent read its configuration again', load: () => import('./reload.ts') },
   rtt: { summary: 'Estimates the round-trip time between two nodes', load: () => import('./rtt.ts') },
   'services deregister': { summary: 'Takes services from the agent', load: () => import('./services-deregister.ts') },

@@ -76,6 +76,25 @@ const noNode = (name: string) => ({ status: 500, body: `agent: No node found wit
 const wrongDatacenter =
   "1 error occurred:\n\t* Failed to join 127.0.0.1:28302: Member 's2.dc2' part of wrong datacenter 'dc2'\n\n"
 
+const peer = {
+  ...{ ID: S1, Node: 's1', Address: '127.0.0.1:18300', Leader: true, ProtocolVersion: '3', Voter: true },
+  LastIndex: 49,
+}
+const autopilot = {
+  ...{ CleanupDeadServers: true, LastContactThreshold: '200ms', MaxTrailingLogs: 250, MinQuorum: 0 },
+  ...{ ServerStabilizationTime: '10s', RedundancyZoneTag: '', DisableUpgradeMigration: false, UpgradeVersionTag: '' },
+  ...{ CreateIndex: 4, ModifyIndex: 4 },
+}
+const autopilotServer = {
+  ...{ ID: S1, Name: 's1', Address: '127.0.0.1:18300', NodeStatus: 'alive', Version: '1.21.0', LastContact: '0s' },
+  ...{ LastTerm: 2, LastIndex: 49, Healthy: true, StableSince: '2026-11-23T08:39:20Z', ReadReplica: false },
+  ...{ Status: 'leader', NodeType: 'voter', Meta },
+}
+const autopilotState = {
+  ...{ Healthy: true, FailureTolerance: 0, OptimisticFailureTolerance: 0, Leader: S1, Voters: [S1] },
+  Servers: { [S1]: autopilotServer },
+}
+
 /** The blocks of the recorded `info`, in another order than it shows them. */
 function recordedStats(): Record<string, Record<string, string>> {
   const blocks: [string, [string, string][]][] = []
@@ -125,6 +144,15 @@ const ANSWERS: CannedAnswers = {
       { Datacenter: 'dc2', AreaID: 'wan', Coordinates: [{ Node: 's2', Segment: '', Coord: at(0.000163) }] },
     ],
   },
+  'GET /v1/operator/raft/configuration': { body: { Servers: [peer], Index: 49 } },
+  'DELETE /v1/operator/raft/peer?address=127.0.0.1%3A1': {
+    status: 500,
+    body: 'address "127.0.0.1:1" was not found in the Raft configuration',
+  },
+  'POST /v1/operator/raft/transfer-leader': { status: 500, body: 'cannot find peer' },
+  'GET /v1/operator/autopilot/configuration': { body: autopilot },
+  'PUT /v1/operator/autopilot/configuration': {},
+  'GET /v1/operator/autopilot/state': { body: autopilotState },
   'PUT /v1/agent/reload': {},
   'PUT /v1/agent/maintenance?enable=true&reason=x': {},
   'PUT /v1/agent/maintenance?enable=false': {},
@@ -156,7 +184,7 @@ writeFileSync('sd.json', '{"Kind": "service-defaults", "Name": "web", "Protocol"
 writeFileSync('svc.json', '{"service": {"name": "web", "port": 80, "tags": ["v1"]}}')
 
 test('there are recordings of every kind', () => {
-  assert.equal(recordings.length, 63)
+  assert.equal(recordings.length, 69)
 })
 
 for (const { words, output, status } of recordings) {

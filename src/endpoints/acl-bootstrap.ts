@@ -88,6 +88,8 @@ export const replicationStatus = callOperation({
   args: DCSpecificRequest,
   reply: ACLReplicationStatus,
   scope: 'datacenter',
+  // It is the leader that copies.
+  onLeader: true,
   anyone: 'how far copies are, without what is in them',
   run: async ({ acl }) => acl.replicationStatus(),
 })

@@ -114,6 +114,7 @@ test('the operations that everyone may do are these', () => {
     'Status.Leader',
     'Status.Peers',
     'Status.Ping',
+    'Status.RaftStats',
     'ConnectCA.Roots',
   ]
   assert.deepEqual(

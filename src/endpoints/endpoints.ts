@@ -7,15 +7,25 @@
  *
  * Source: RPC wire notes §6 to §9.
  */
-import { type Clock, type Logger, type Metrics, messageOf, type Random } from '#base'
+import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random } from '#base'
 import { decode, encode, type QueryMeta } from '#codec'
 import { UnknownMethodError } from '#net'
 import type { ReadTx, State } from '#state'
 import { type AclPort, NO_ACLS } from './acl-port.ts'
-import { datacenterOf, type Judged, judgedBy, type Placed, serviceOf, tokenOf, withToken } from './addressing.ts'
+import {
+  datacenterOf,
+  type Judged,
+  judgedBy,
+  type Placed,
+  remoteCode,
+  serviceOf,
+  tokenOf,
+  withToken,
+} from './addressing.ts'
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
 import { type Forwarded, Forwarder } from './forwarder.ts'
+import { ALWAYS_FRESH, type Contact, contactOf, freshEnough, stamped } from './freshness.ts'
 import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
 import type {
   AnyOperation,
@@ -33,6 +43,9 @@ import { askerOf, questionKey } from './question-key.ts'
 import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
 import { TokenResolver } from './token-resolver.ts'
 import { cappedWaitMs, WAIT_JITTER_FRACTION } from './waits.ts'
+
+/** Longest time for the leader's answer, the wait for an election included. */
+const LEADER_TIMEOUT_MS = 20_000
 
 export interface EndpointsOptions {
   readonly datacenter: string
@@ -121,17 +134,26 @@ export class Endpoints {
   /**
    * The shared answer to a read of this datacenter; `MinQueryIndex` is left to its `next()`.
    *
-   * @returns undefined where the answer cannot be shared (another datacenter, a consistent read, one sorted by
-   *   distance) or the primary has to say who asks: use call()
+   * @returns undefined where the answer cannot be shared (another datacenter, a read that must be fresher than what is
+   *   here, one sorted by distance) or the primary has to say who asks: use call()
    * @throws HanseError of the operation
    */
   live<A extends ReadArgs, R extends QueryMeta>(operation: ReadOperation<A, R>, args: A): LiveAnswer<R> | undefined {
-    if (args.RequireConsistent || askerOf(args) !== '' || this.#elsewhere(operation, args) !== undefined)
-      return undefined
+    if (!this.fresh(args) || askerOf(args) !== '' || this.#elsewhere(operation, args) !== undefined) return undefined
     const rights = this.#tokens.now(judgedBy(operation, args))
     if (rights === undefined) return undefined
     operation.authorize?.(args, rights, this.#facts)
     return this.#answers.get(this.#question(operation, args, rights))
+  }
+
+  /** Whether what is here may answer such a read, without asking the store. */
+  fresh(args: Pick<ReadArgs, 'RequireConsistent' | 'AllowStale' | 'MaxStaleDuration'>): boolean {
+    return freshEnough(this.#options.ports.freshness, args)
+  }
+
+  /** What an answer of this moment says of its freshness. */
+  contact(): Contact {
+    return contactOf(this.#options.ports.freshness)
   }
 
   /**
@@ -188,7 +210,7 @@ export class Endpoints {
     if (target !== undefined) {
       return decode(operation.reply, await this.#forward(operation, args, target, options.signal))
     }
-    return (await this.#answer(operation, args, options)).reply
+    return stamped((await this.#answer(operation, args, options)).reply, this.contact())
   }
 
   async #callOther<A extends RoutedArgs, R>(operation: CallOperation<A, R>, args: A, options: CallOptions): Promise<R> {
@@ -196,7 +218,27 @@ export class Endpoints {
     if (target !== undefined) {
       return decode(operation.reply, await this.#forward(operation, args, target, options.signal))
     }
+    const leaders = this.#onLeader(operation, options.signal)
+    if (leaders) return decode(operation.reply, await leaders(encode(operation.args, args)))
     return this.#run(operation, args, options)
+  }
+
+  /** What has the leader do it, where only that can and we are not it. */
+  #onLeader(
+    { name, onLeader }: Pick<AnyOperation, 'name' | 'onLeader'>,
+    signal: AbortSignal | undefined,
+  ): ((body: Buffer) => Promise<Buffer>) | undefined {
+    const { servers } = this.#options.ports
+    if (!onLeader || !servers || servers.leading) return undefined
+    return async (body) => {
+      try {
+        return await servers.askLeader(name, body, { timeoutMs: LEADER_TIMEOUT_MS, ...(signal && { signal }) })
+      } catch (error) {
+        if (codeOf(error) !== 'RPC_REMOTE') throw error
+        const text = messageOf(error)
+        throw endpointError(remoteCode(text), { text }, error)
+      }
+    }
   }
 
   async #handleRead<A extends ReadArgs, R extends QueryMeta>(
@@ -207,6 +249,8 @@ export class Endpoints {
     const target = this.#elsewhere(operation, args)
     if (target !== undefined) return this.#forward(operation, args, target, options.signal)
     const answer = await this.#answer(operation, args, { signal: options.signal })
+    const contact = this.contact()
+    if (contact !== ALWAYS_FRESH) return encode(operation.reply, stamped(answer.reply, contact))
     return answer.bytes('msgpack', (reply) => encode(operation.reply, reply))
   }
 
@@ -220,6 +264,8 @@ export class Endpoints {
       this.#refuseAsPrimary(operation, args)
       return this.#forward(operation, args, target, options.signal)
     }
+    const leaders = this.#onLeader(operation, options.signal)
+    if (leaders) return leaders(encode(operation.args, args))
     return encode(operation.reply, await this.#run(operation, args, { signal: options.signal }))
   }
 
@@ -272,13 +318,22 @@ export class Endpoints {
     const rights = known instanceof Promise ? await known : known
     operation.authorize?.(args, rights, this.#facts)
     const question = this.#question(operation, args, rights)
-    if (args.RequireConsistent) await this.#options.state.consistent()
+    if (!this.fresh(args)) await this.#catchUp()
     const now = this.#answers.get(question)
     this.#options.metrics.count('consul.rpc.query')
     if (args.MinQueryIndex === 0 || now.index > args.MinQueryIndex) return now
     const timeoutMs = this.waitMs(args.MaxQueryTime)
     const next = await this.#answers.next(question, args.MinQueryIndex, { timeoutMs, signal: options.signal })
     return this.#checkedAgain(operation, args, next, rights, options)
+  }
+
+  /** @throws NO_CLUSTER_LEADER while the store cannot be asked */
+  async #catchUp(): Promise<void> {
+    try {
+      await this.#options.state.consistent()
+    } catch (error) {
+      throw endpointError('NO_CLUSTER_LEADER', {}, error)
+    }
   }
 
   /** What the caller may see can have become less while it waited. */

@@ -12,6 +12,32 @@ export const endpointError = errorTable({
     hint: () => 'set connect { enabled = true } on the servers',
   },
   INVALID_REQUEST: { status: 500, message: ({ text }: { text: string }) => text },
+  NO_CLUSTER_LEADER: {
+    status: 500,
+    message: (_: Record<never, never>) => 'No cluster leader',
+    hint: () => 'Ask again in a few seconds; "hanse operator raft list-peers -stale" shows the servers',
+  },
+  PEER_NOT_FOUND: {
+    status: 500,
+    message: ({ kind, value }: { kind: 'id' | 'address'; value: string }) =>
+      `${kind} "${value}" was not found in the Raft configuration`,
+    hint: () => '"hanse operator raft list-peers" shows ids and addresses',
+  },
+  PEER_ALIVE: {
+    status: 500,
+    message: ({ node }: { node: string }) => `Cannot remove server "${node}": it is alive`,
+    hint: ({ node }: { node: string }) => `run "hanse leave" on "${node}"`,
+  },
+  NO_SUCH_PEER: {
+    status: 500,
+    message: (_: Record<never, never>) => 'cannot find peer',
+    hint: () => 'the lead goes to another server that is alive; "hanse operator raft list-peers" shows them',
+  },
+  LEAD_NOT_TAKEN: {
+    status: 500,
+    message: ({ node }: { node: string }) => `Cannot hand the lead to server "${node}": another server has taken it`,
+    hint: () => 'look at the log of that server, then try again',
+  },
   REMOTE_ERROR: { status: 500, message: ({ text }: { text: string }) => text },
   REMOTE_REFUSED: { status: 403, message: ({ text }: { text: string }) => text },
   REMOTE_NOT_FOUND: { status: 404, message: ({ text }: { text: string }) => text },

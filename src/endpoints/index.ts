@@ -20,6 +20,7 @@ export { entrySource } from './entry-source.ts'
 export { endpointError } from './errors.ts'
 export * as federationState from './federation-state.ts'
 export { healthCheckFields } from './filter-fields.ts'
+export { ALWAYS_FRESH, type Contact } from './freshness.ts'
 export * as health from './health.ts'
 export * as intention from './intention.ts'
 export * as internal from './internal.ts'
@@ -37,7 +38,18 @@ export type {
   Scope,
 } from './operation.ts'
 export { allOperations } from './operations.ts'
-export type { CAPort, EventPort, ForwardRequest, KeyringPort, Ports, Router } from './ports.ts'
+export * as operator from './operator.ts'
+export type {
+  CAPort,
+  DatacenterServer,
+  EventPort,
+  ForwardRequest,
+  Freshness,
+  KeyringPort,
+  Ports,
+  Router,
+  ServersPort,
+} from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as status from './status.ts'
 export { SUBSCRIBE_PATH, serveSubscription } from './subscribe.ts'

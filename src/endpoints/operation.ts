@@ -46,6 +46,8 @@ interface OperationBase<A extends RoutedArgs, R> {
   authorize?(args: A, rights: Rights, facts: Facts): void
   /** The token that it is judged by, where that is not `Token`. */
   bearer?(args: A): string
+  /** Only the leader of the datacenter can answer: any other server passes it on. */
+  readonly onLeader?: boolean
   /** Why everyone may do it, where neither `authorize` nor `filter` says who may. */
   readonly anyone?: string
 }

@@ -13,6 +13,7 @@ import * as intention from './intention.ts'
 import * as internal from './internal.ts'
 import * as kvs from './kvs.ts'
 import type { AnyOperation } from './operation.ts'
+import * as operator from './operator.ts'
 import * as status from './status.ts'
 
 export const allOperations: readonly AnyOperation[] = [
@@ -27,5 +28,6 @@ export const allOperations: readonly AnyOperation[] = [
   intention,
   internal,
   kvs,
+  operator,
   status,
 ].flatMap((family): AnyOperation[] => Object.values(family).filter((each) => typeof each === 'object'))

@@ -3,7 +3,7 @@
  *
  * federation/ implements Router, agent/ joins the rest together. Types only.
  */
-import type { CAConfiguration, DatacenterMap, IssuedCert } from '#codec'
+import type { AutopilotConfig, CAConfiguration, DatacenterMap, IssuedCert, RaftStats } from '#codec'
 import type { KeyOperations } from '#gossip'
 
 export interface ForwardRequest {
@@ -58,7 +58,62 @@ export interface CAPort {
   configure(configuration: CAConfiguration): Promise<void>
 }
 
+/** A server of this datacenter, as the LAN pool knows it; none that has left. */
+export interface DatacenterServer {
+  /** The node's ID. */
+  readonly id: string
+  readonly name: string
+  /** "ip:port" of its server port. */
+  readonly address: string
+  readonly status: 'none' | 'alive' | 'leaving' | 'left' | 'failed'
+  readonly version: string
+  readonly leader: boolean
+  /** Whether the store counts on it. */
+  readonly voter: boolean
+  readonly meta: Readonly<Record<string, string>>
+  /** Since when it is as it is, wall time in milliseconds, as far as this server has seen it. */
+  readonly sinceWallMs: number
+}
+
+/** The servers of this datacenter, and who of them leads. */
+export interface ServersPort {
+  /** By name. */
+  list(): Promise<readonly DatacenterServer[]>
+  /** Whether this server leads. */
+  readonly leading: boolean
+  /** What a server says of itself; undefined where it does not answer in time. */
+  stats(server: DatacenterServer): Promise<RaftStats | undefined>
+  /** What this server says of itself. */
+  ownStats(): RaftStats
+  /** Takes a dead server out of pools and store. */
+  remove(server: DatacenterServer): Promise<void>
+  /** Calls one of them. @throws RPC_REMOTE, DIAL_… */
+  call(server: DatacenterServer, method: string, body: Buffer): Promise<Buffer>
+  /**
+   * Has the leader do it, waiting a while for one to be elected.
+   *
+   * @throws NO_CLUSTER_LEADER; RPC_REMOTE with the leader's text
+   */
+  askLeader(method: string, body: Buffer, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Buffer>
+  /** Gives the lead up and stays out of it for a while. */
+  standDown(holdOffMs: number): Promise<void>
+  /** What is in force while nobody has set it: of the configuration file. */
+  readonly autopilotDefaults: AutopilotConfig
+}
+
+/** How far behind what this server shows may be. */
+export interface Freshness {
+  /** Whether the datacenter has a leader. */
+  knownLeader(): boolean
+  /** Milliseconds since it was last known that nothing is missing here that was answered to anyone. */
+  lastContactMs(): number
+}
+
 export interface Ports {
+  /** Absent: nothing is known of servers; what only a leader can do is done here. */
+  readonly servers?: ServersPort
+  /** Absent: always fresh. */
+  readonly freshness?: Freshness
   /** Absent where connect is disabled. */
   readonly ca?: CAPort
   readonly keyring: KeyringPort

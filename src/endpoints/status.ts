@@ -1,7 +1,7 @@
 /**
  * Status.*: is a server there, who leads, which servers are there.
  */
-import { DCSpecificRequest, Empty, EmptyReadRequest, list, string } from '#codec'
+import { DCSpecificRequest, Empty, EmptyReadRequest, list, RaftStats, string } from '#codec'
 import { callOperation } from './operation.ts'
 
 export const ping = callOperation({
@@ -31,4 +31,15 @@ export const peers = callOperation({
   scope: 'datacenter',
   anyone: 'which servers are there, as every client must know',
   run: async ({ ports }) => [...ports.peers()],
+})
+
+/** What this server says of its own copy of the data. */
+export const raftStats = callOperation({
+  name: 'Status.RaftStats',
+  args: EmptyReadRequest,
+  reply: RaftStats,
+  scope: 'here',
+  anyone: 'how far a server is, as every other one must know',
+  run: async ({ ports, state }) =>
+    ports.servers?.ownStats() ?? RaftStats.of({ LastContact: '0', LastTerm: 1, LastIndex: state.index }),
 })

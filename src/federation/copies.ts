@@ -2,9 +2,16 @@
  * What a secondary holds copies of, kept by the server that leads: federation states, config entries and, where there is access control, its policies,
  * roles and tokens. One replicator for each, all with the replication token.
  */
-import type { Clock, Logger, Metrics } from '#base'
-import { type ACLReplicationStatus, CONFIG_ENTRY_KINDS, ConfigEntryListAllRequest, DCSpecificRequest } from '#codec'
-import { type AclPort, configEntry, type Endpoints, federationState } from '#endpoints'
+import { type Clock, type Logger, type Metrics, messageOf } from '#base'
+import {
+  type ACLReplicationStatus,
+  CONFIG_ENTRY_KINDS,
+  ConfigEntryListAllRequest,
+  CopiesReply,
+  CopiesRequest,
+  DCSpecificRequest,
+} from '#codec'
+import { type AclPort, type CallOperation, configEntry, type Endpoints, federationState } from '#endpoints'
 import type { State } from '#state'
 import { aclReplicationStatus, replicatedPolicies, replicatedRoles, replicatedTokens } from './acl-replication.ts'
 import { replicatedConfigEntries } from './config-entries.ts'
@@ -33,6 +40,7 @@ export class Copies {
   readonly #primaryDatacenter: string
   readonly #modules: CopiesModules
   readonly #replicators: RunningReplicator[] = []
+  #told: Readonly<Record<string, ReplicationStatus>> = {}
 
   constructor(primaryDatacenter: string, modules: CopiesModules) {
     this.#primaryDatacenter = primaryDatacenter
@@ -80,9 +88,58 @@ export class Copies {
     for (const replicator of this.#replicators) replicator.wake()
   }
 
-  /** By type. */
+  /** By type; of the server that copies where that is another one, as it last told us. */
   get status(): Readonly<Record<string, ReplicationStatus>> {
+    if (this.#replicators.length === 0) return this.#told
     return Object.fromEntries(this.#replicators.map((each) => [each.name, each.status]))
+  }
+
+  /** How far copies are; the leader answers, who makes them. Ours alone. */
+  get operation(): CallOperation<CopiesRequest, CopiesReply> {
+    return {
+      name: 'Hanse.Copies',
+      access: 'call',
+      args: CopiesRequest,
+      reply: CopiesReply,
+      scope: 'here',
+      onLeader: true,
+      anyone: 'how far copies are, without what is in them',
+      run: async () => {
+        const types = Object.entries(this.status).map(([name, type]) => [
+          name,
+          {
+            Running: type.running,
+            Index: type.index,
+            LastSuccessWallMs: type.lastSuccessWallMs ?? 0,
+            LastErrorWallMs: type.lastErrorWallMs ?? 0,
+            LastError: type.lastError,
+          },
+        ])
+        return CopiesReply.of({ Types: Object.fromEntries(types) })
+      },
+    }
+  }
+
+  /** Asks the server that copies. Harmless where that is this one, or none answers. */
+  async learn(endpoints: Endpoints): Promise<void> {
+    if (this.#replicators.length > 0) return
+    try {
+      const { Types } = await endpoints.call(this.operation, CopiesRequest.of(), { internal: true })
+      this.#told = Object.fromEntries(
+        Object.entries(Types ?? {}).map(([name, type]) => [
+          name,
+          {
+            running: type.Running,
+            index: type.Index,
+            lastSuccessWallMs: type.LastSuccessWallMs || undefined,
+            lastErrorWallMs: type.LastErrorWallMs || undefined,
+            lastError: type.LastError,
+          },
+        ]),
+      )
+    } catch (error) {
+      this.#modules.log.debug('how far copies are is not known here', { error: messageOf(error) })
+    }
   }
 
   /** GET /v1/acl/replication. */

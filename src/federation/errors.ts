@@ -24,6 +24,11 @@ export const federationError = errorTable({
     message: () => 'Cannot copy tokens: the primary hides their secrets from the replication token',
     hint: () => 'the replication token needs acl = "write"',
   },
+  LOCAL_SERVER_ADDRESS: {
+    status: 500,
+    message: ({ address }: { address: string }) => `Cannot call server at "${address}": it is no "ip:port"`,
+    hint: () => 'look at the tags of the server in `hanse members -detailed`',
+  },
   NO_PATH_TO_DATACENTER: {
     status: 500,
     message: (_facts: { datacenter: string }) => 'No path to datacenter',

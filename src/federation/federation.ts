@@ -99,7 +99,13 @@ export class Federation {
         this.#onGateways()
         this.#wake()
       }),
+      this.#copies.operation,
     ]
+  }
+
+  /** Asks the server that copies how far it is, for status(); nothing to do in the primary. */
+  async learnCopies(endpoints: Endpoints): Promise<void> {
+    if (!this.#primary && this.#options.enabled) await this.#copies.learn(endpoints)
   }
 
   status(): FederationStatus {

@@ -13,7 +13,10 @@ export interface ServerTagOptions {
   readonly datacenter: string
   readonly nodeId: string
   readonly rpcPort: number
+  /** Whether it is the only server of its datacenter. */
   readonly bootstrap: boolean
+  /** How many servers the datacenter is to have, where that is more than one. */
+  readonly expect?: number
   readonly useTls: boolean
   readonly acls: boolean
   /** -1: not served. */
@@ -39,6 +42,7 @@ export function serverTags(options: ServerTagOptions, wanJoinPort?: number): Rec
     ft_si: '1',
   }
   if (options.bootstrap) tags.bootstrap = '1'
+  if (options.expect !== undefined) tags.expect = String(options.expect)
   if (options.useTls) tags.use_tls = '1'
   if (options.grpcPort > 0) tags.grpc_port = String(options.grpcPort)
   if (options.grpcTlsPort > 0) tags.grpc_tls_port = String(options.grpcTlsPort)

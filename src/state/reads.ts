@@ -7,6 +7,7 @@ import { aclReads } from './acl-accessors.ts'
 import { caReads } from './ca-accessors.ts'
 import { checkKey, configEntryKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
+import { operatorReads } from './operator-accessors.ts'
 import type { SortedRows } from './sorted-rows.ts'
 import type { Row } from './table.ts'
 import type { Tables } from './tables.ts'
@@ -46,6 +47,7 @@ export function createReads(source: ReadSource): ReadTx {
     federationStates: federationStatesReads(source),
     ...aclReads(source),
     ...caReads(source),
+    ...operatorReads(source),
     configEntries: configEntriesReads(source),
     instances(name, options) {
       const tables = source.tables()

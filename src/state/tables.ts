@@ -10,6 +10,7 @@ import type {
   ACLPolicy,
   ACLRole,
   ACLToken,
+  AutopilotConfig,
   CheckServiceNode,
   ConfigEntry,
   DirEntry,
@@ -43,6 +44,7 @@ import {
   servicesTable,
 } from './declarations.ts'
 import { firstPart, orderOf } from './keys.ts'
+import { autopilotTable } from './operator-declarations.ts'
 import { NAMES_TOPIC, ServiceNames } from './service-names.ts'
 import { Slots } from './slots.ts'
 import { type Row, Table, type TableDeclaration, type Touch } from './table.ts'
@@ -87,6 +89,7 @@ export class Tables {
   readonly configEntries: Table<ConfigEntry>
   readonly caRoots: Table<StoredRoots>
   readonly caAuthority: Table<StoredAuthority>
+  readonly autopilot: Table<AutopilotConfig>
   readonly names: ServiceNames
   /** Instances as they were last read with node and checks, until one of these changes. */
   readonly #instances = new Map<string, CheckServiceNode>()
@@ -113,6 +116,7 @@ export class Tables {
     this.configEntries = this.#add(configEntriesTable)
     this.caRoots = this.#add(caRootsTable)
     this.caAuthority = this.#add(caAuthorityTable)
+    this.autopilot = this.#add(autopilotTable)
     this.names = new ServiceNames(this.services)
   }
 

@@ -19,6 +19,7 @@ import type {
 } from '#codec'
 import type { AclReads, AclWrites } from './acl-accessors.ts'
 import type { CAReads, CAWrites } from './ca-accessors.ts'
+import type { OperatorReads, OperatorWrites } from './operator-accessors.ts'
 import type { Watch } from './watches.ts'
 
 export interface Reading<T> {
@@ -92,7 +93,7 @@ export interface ConfigEntriesReader {
   all(): readonly ConfigEntry[]
 }
 
-export interface ReadTx extends AclReads, CAReads {
+export interface ReadTx extends AclReads, CAReads, OperatorReads {
   readonly nodes: NodesReader
   readonly services: ServicesReader
   readonly checks: ChecksReader
@@ -111,7 +112,7 @@ export interface ReadTx extends AclReads, CAReads {
  *
  * What a point read (`get`) saw must still hold when the transaction commits; else the work runs again.
  */
-export interface WriteTx extends ReadTx, AclWrites, CAWrites {
+export interface WriteTx extends ReadTx, AclWrites, CAWrites, OperatorWrites {
   /** A node whose ID another name has is that node renamed: the old one goes with all that is on it. */
   putNode(node: Node): boolean
   /** With its services, checks and coordinates. */

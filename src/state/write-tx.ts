@@ -11,6 +11,7 @@ import { type CAWrites, caWrites } from './ca-accessors.ts'
 import { checkKey, configEntryKey, coordinateKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { stateError } from './errors.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
+import { type OperatorWrites, operatorWrites } from './operator-accessors.ts'
 import type { Plan } from './plan.ts'
 import { createReads } from './reads.ts'
 import type { Row, Table } from './table.ts'
@@ -25,6 +26,7 @@ export function createWrites(plan: Plan): WriteTx {
     ...otherWrites(plan),
     ...aclWrites(plan),
     ...caWrites(plan),
+    ...operatorWrites(plan),
   }
 }
 
@@ -158,6 +160,7 @@ type OtherWrites = Omit<
   | keyof ReturnType<typeof createReads>
   | keyof AclWrites
   | keyof CAWrites
+  | keyof OperatorWrites
   | 'putNode'
   | 'deleteNode'
   | 'putService'

@@ -26,5 +26,6 @@ export {
   inspectEtcd,
 } from './etcd/member-process.ts'
 export { EtcdMembership, type KnownMember } from './etcd/membership.ts'
+export { NO_MEMBERS, type StoreMember, type StoreMembers } from './members.ts'
 export { openMemory, openSqlite, type SqliteOptions } from './sqlite-engine.ts'
 export { MAX_KEY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_KEYS } from './transaction.ts'

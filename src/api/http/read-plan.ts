@@ -6,7 +6,7 @@
  */
 import { type Clock, HanseError, type Random } from '#base'
 import type { QueryMeta, QueryOptions } from '#codec'
-import type { Endpoints, LiveAnswer, ReadOperation } from '#endpoints'
+import { ALWAYS_FRESH, type Contact, type Endpoints, type LiveAnswer, type ReadOperation } from '#endpoints'
 import {
   type Answer,
   API_HEADERS,
@@ -130,6 +130,7 @@ class Plan<A, R> implements ReadPlan {
     if (
       prepared !== undefined &&
       !prepared.live.fired &&
+      this.#options.ports.endpoints.fresh(this.#options.args) &&
       (this.#minIndex === 0 || prepared.live.index > this.#minIndex)
     ) {
       return this.#answer(prepared, gzip, true)
@@ -206,7 +207,9 @@ class Plan<A, R> implements ReadPlan {
 
   #answer(prepared: Prepared<R & QueryMeta>, gzip: boolean, known: boolean): Answer {
     const { plain } = prepared
-    const answer = gzip && plain.body.length >= GZIP_MIN_BYTES ? this.#zip(prepared) : plain
+    const shared = gzip && plain.body.length >= GZIP_MIN_BYTES ? this.#zip(prepared) : plain
+    const contact = this.#options.ports.endpoints.contact()
+    const answer = contact === ALWAYS_FRESH ? shared : withContact(shared, contact)
     if (!this.#cached) return answer
     const cache = known ? ['Age', '0', 'X-Cache', 'HIT'] : ['X-Cache', 'MISS']
     return { status: answer.status, headers: [...cache, ...answer.headers], body: answer.body }
@@ -295,6 +298,18 @@ function factHeaders(reply: QueryMeta): HeaderList {
     'blocking-query',
     ...(reply.ResultsFilteredByACLs ? FILTERED_HEADER : []),
   ]
+}
+
+/** The same bytes, with what is to be said of their freshness at this moment. */
+function withContact(answer: Answer, { knownLeader, lastContactMs }: Contact): Answer {
+  const headers = [...answer.headers]
+  const put = (name: string, value: string) => {
+    const at = headers.indexOf(name)
+    if (at >= 0) headers[at + 1] = value
+  }
+  put('X-Consul-Knownleader', String(knownLeader))
+  put('X-Consul-Lastcontact', String(lastContactMs))
+  return { status: answer.status, headers, body: answer.body }
 }
 
 /** What the answer to a read shows of itself, for reads that are no plan. */

@@ -1,0 +1,39 @@
+/**
+ * Consistency modes over a store whose news arrive late: who is answered from memory, and what the answer says.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { QueryMeta } from '#codec'
+import { ALWAYS_FRESH, contactOf, DEFAULT_STALENESS_MS, freshEnough, stamped } from './freshness.ts'
+import type { Freshness } from './ports.ts'
+
+const aged = (ms: number, leader = true): Freshness => ({ knownLeader: () => leader, lastContactMs: () => ms })
+const MODE = { RequireConsistent: false, AllowStale: false, MaxStaleDuration: 0 }
+const STALE = { ...MODE, AllowStale: true }
+const LATE = DEFAULT_STALENESS_MS + 1
+
+const cases: readonly [what: string, freshness: Freshness | undefined, mode: typeof MODE, fromMemory: boolean][] = [
+  ['a default read of a store of one process', undefined, MODE, true],
+  ['a consistent read of it', undefined, { ...MODE, RequireConsistent: true }, false],
+  ['a default read within the bound', aged(DEFAULT_STALENESS_MS), MODE, true],
+  ['a default read beyond it', aged(LATE), MODE, false],
+  ['a stale read however old', aged(1e9), STALE, true],
+  ['a stale read within max_stale', aged(5_000), { ...STALE, MaxStaleDuration: 5e9 }, true],
+  ['a stale read beyond max_stale', aged(5_001), { ...STALE, MaxStaleDuration: 5e9 }, false],
+  ['max_stale without stale', aged(LATE), { ...MODE, MaxStaleDuration: 1e15 }, false],
+]
+
+for (const [what, freshness, mode, fromMemory] of cases) {
+  test(`${what} is ${fromMemory ? '' : 'not '}answered from memory`, () => {
+    assert.equal(freshEnough(freshness, mode), fromMemory)
+  })
+}
+
+test('an answer says whether there is a leader, and how old it may be', () => {
+  const reply = QueryMeta.of({ Index: 7, KnownLeader: true })
+  assert.equal(contactOf(undefined), ALWAYS_FRESH)
+  assert.equal(contactOf(aged(0.4)), ALWAYS_FRESH)
+  assert.equal(stamped(reply, ALWAYS_FRESH), reply)
+  assert.deepEqual(stamped(reply, contactOf(aged(12.6))), { ...reply, LastContact: 13e6 })
+  assert.deepEqual(stamped(reply, contactOf(aged(0, false))), { ...reply, KnownLeader: false })
+})
