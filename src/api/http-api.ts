@@ -20,6 +20,7 @@ import { intentionRoutes } from './routes/intentions.ts'
 import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
 import { operatorRoutes } from './routes/operator.ts'
+import { sessionRoutes } from './routes/session.ts'
 
 export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'> {
   readonly endpoints: Endpoints
@@ -54,6 +55,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...catalogRoutes(ports),
       ...healthRoutes(ports),
       ...kvRoutes(ports, options.kvMaxValueBytes ?? DEFAULT_KV_MAX_VALUE_BYTES),
+      ...sessionRoutes(ports),
       ...coordinateRoutes(ports),
       ...configRoutes(ports),
       ...discoveryChainRoutes(ports),

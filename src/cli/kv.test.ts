@@ -75,11 +75,11 @@ test('kv put: -cas, -acquire and -release say what was not done, with status 1',
   }
 })
 
-test('kv put: what the server answers to a lock without sessions is shown', async () => {
-  const body = 'Cannot lock key "a": sessions are not served by this version'
-  const { status, stderr } = await kv('put -acquire -session s a', { 'PUT /v1/kv/a?acquire=s': { status: 501, body } })
+test('kv put: what the server answers to a session that it does not know is shown', async () => {
+  const body = 'raft apply failed: invalid session "s"'
+  const { status, stderr } = await kv('put -acquire -session s a', { 'PUT /v1/kv/a?acquire=s': { status: 500, body } })
   assert.equal(status, 1)
-  assert.equal(stderr, `Error! Failed writing data: Unexpected response code: 501 (${body})\n`)
+  assert.equal(stderr, `Error! Failed writing data: Unexpected response code: 500 (${body})\n`)
 })
 
 test('kv put refuses keys and flags that cannot be, before it asks', async () => {

@@ -76,6 +76,7 @@ export * from './shapes/federation.ts'
 export * from './shapes/kv.ts'
 export * from './shapes/operator.ts'
 export * from './shapes/servers.ts'
+export * from './shapes/session.ts'
 export * from './shapes/subscription.ts'
 export {
   CA_DAYS_DEFAULT,

@@ -2,10 +2,10 @@
  * Every operation asked without a token, with a wrong one, a too narrow one and the right one.
  */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, beforeEach, test } from 'node:test'
 import { globalManagementPolicy } from '#acl'
 import { systemClock, systemRandom } from '#base'
-import { ACLPolicy, ACLToken, encode, HealthCheck, Node, NodeService } from '#codec'
+import { ACLPolicy, ACLToken, encode, HealthCheck, Node, NodeService, Session } from '#codec'
 import { seedAcls } from './acl-bootstrap.ts'
 import { type Federation, federation } from './fixture.ts'
 import type { AnyOperation } from './operation.ts'
@@ -33,6 +33,7 @@ const FIELDS = {
   PolicyID: NARROW_POLICY,
   RoleID: NARROW_POLICY,
   BindingRuleID: NARROW_POLICY,
+  SessionID: RIGHT,
 }
 
 let dc: Federation
@@ -42,9 +43,6 @@ before(async () => {
   const { state } = dc.of('dc1')
   await seedAcls(state, { clock: systemClock, random: systemRandom }, { primary: true, initialManagement: '' })
   await state.write((tx) => {
-    tx.putNode(Node.of({ Node: SEEN, Address: '10.0.0.1' }))
-    tx.putService(SEEN, NodeService.of({ ID: SEEN, Service: SEEN }))
-    tx.putCheck(HealthCheck.of({ Node: SEEN, CheckID: 'c', Status: 'passing' }))
     tx.putAclPolicy(ACLPolicy.of({ ID: NARROW_POLICY, Name: 'narrow', Rules: 'key "other" { policy = "write" }' }))
     for (const [secret, policy] of [
       [RIGHT, globalManagementPolicy.ID],
@@ -56,6 +54,16 @@ before(async () => {
 })
 
 after(() => dc.close())
+
+/** Anew for each: the right token may have taken it away. */
+beforeEach(async () => {
+  await dc.of('dc1').state.write((tx) => {
+    tx.putNode(Node.of({ Node: SEEN, Address: '10.0.0.2' }))
+    tx.putService(SEEN, NodeService.of({ ID: SEEN, Service: SEEN }))
+    tx.putCheck(HealthCheck.of({ Node: SEEN, CheckID: 'c', Status: 'passing' }))
+    tx.putSession(Session.of({ ID: RIGHT, Node: SEEN }))
+  })
+})
 
 function argumentsOf({ args }: AnyOperation, Token: string): Buffer {
   const fields = Object.keys('fields' in args ? Object(args.fields) : {})

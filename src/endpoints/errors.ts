@@ -63,12 +63,6 @@ export const endpointError = errorTable({
       `Cannot run ${facts.operation} in "${facts.datacenter}": not the primary datacenter, which is "${facts.primaryDatacenter}"`,
     hint: () => 'Give all datacenters the same primary_datacenter',
   },
-  SESSIONS_NOT_SERVED: {
-    status: 501,
-    message: ({ operation, key }: { operation: string; key: string }) =>
-      `Cannot ${operation} key "${key}": sessions are not served by this version`,
-    hint: () => 'Use check-and-set ("?cas=") where a lock is not needed',
-  },
   KEY_TOO_LONG: {
     status: 400,
     message: ({ keyBytes, limitBytes }: { keyBytes: number; limitBytes: number }) =>

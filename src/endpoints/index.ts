@@ -51,6 +51,7 @@ export type {
   ServersPort,
 } from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
+export * as session from './session.ts'
 export * as status from './status.ts'
 export { SUBSCRIBE_PATH, serveSubscription } from './subscribe.ts'
 export { DEFAULT_WAIT_MS, MAX_WAIT_MS } from './waits.ts'

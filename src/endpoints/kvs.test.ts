@@ -87,11 +87,11 @@ test('writes that cannot be done are refused by name and change nothing', async 
   await assert.rejects(apply('set', { Key: '' }), { message: 'Must provide key' })
   await assert.rejects(apply('nope', { Key: 'k' }), { message: 'Invalid KVS operation "nope"' })
   await assert.rejects(apply('toString', { Key: 'k' }), { message: 'Invalid KVS operation "toString"' })
+  await assert.rejects(apply('lock', { Key: 'k', Session: 's' }), {
+    message: 'raft apply failed: invalid session "s"',
+  })
   for (const Op of ['lock', 'unlock']) {
-    await assert.rejects(apply(Op, { Key: 'k', Session: 's' }), {
-      code: 'SESSIONS_NOT_SERVED',
-      message: `Cannot ${Op} key "k": sessions are not served by this version`,
-    })
+    await assert.rejects(apply(Op, { Key: 'k' }), { message: 'raft apply failed: missing session' })
   }
   await assert.rejects(apply('set', { Key: 'k'.repeat(16_384) }), { code: 'KEY_TOO_LONG' })
   await assert.rejects(apply('set', { Key: 'k', Value: Buffer.alloc(512 * 1024 + 1) }), { code: 'VALUE_TOO_LARGE' })

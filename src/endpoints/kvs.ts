@@ -1,6 +1,7 @@
 /**
- * KVS.*: the key/value store, single keys and all below a prefix. Locks need sessions, which are not served.
+ * KVS.*: the key/value store, single keys and all below a prefix, and locks of keys by sessions.
  */
+import { HanseError, messageOf } from '#base'
 import { bool, type DirEntry, IndexedDirEntries, IndexedKeyList, KeyListRequest, KeyRequest, KVSRequest } from '#codec'
 import type { WriteTx } from '#state'
 import { MAX_KEY_BYTES as MAX_STORE_KEY_BYTES } from '#store'
@@ -39,13 +40,19 @@ const OPERATIONS: Readonly<Record<string, (tx: WriteTx, entry: DirEntry) => bool
     tx.deleteKv(Key)
     return true
   },
+  lock: (tx, entry) => tx.lockKv(withValue(entry)),
+  unlock: (tx, entry) => tx.unlockKv(withValue(entry)),
 }
 
 /** `Session` and `LockIndex` belong to locks and are never taken from a caller. */
 function put(tx: WriteTx, entry: DirEntry): void {
   const known = tx.kv.get(entry.Key)
-  const Value = entry.Value === null || entry.Value.length === 0 ? null : entry.Value
-  tx.putKv({ ...entry, Value, Session: known?.Session ?? '', LockIndex: known?.LockIndex ?? 0 })
+  tx.putKv({ ...withValue(entry), Session: known?.Session ?? '', LockIndex: known?.LockIndex ?? 0 })
+}
+
+/** An empty value is null. */
+function withValue(entry: DirEntry): DirEntry {
+  return entry.Value === null || entry.Value.length > 0 ? entry : { ...entry, Value: null }
 }
 
 /** Writes or deletes one key, or all below a prefix. */
@@ -60,24 +67,37 @@ export const apply = writeOperation({
     else rights.need(rights.allows.keyWrite(Key), 'key:write', Key)
   },
   async run({ state }, { Op, DirEnt }) {
-    const work = operationOf(Op, DirEnt.Key)
-    if (DirEnt.Key === '' && Op !== 'delete-tree') throw invalid('Must provide key')
-    if (Buffer.byteLength(DirEnt.Key) > MAX_KEY_BYTES) {
-      throw endpointError('KEY_TOO_LONG', { keyBytes: Buffer.byteLength(DirEnt.Key), limitBytes: MAX_KEY_BYTES })
+    const work = kvWrite(Op)
+    if (work === undefined) throw invalid(`Invalid KVS operation "${Op}"`)
+    checkEntry(Op, DirEnt)
+    try {
+      return (await state.write((tx) => work(tx, DirEnt))).value
+    } catch (error) {
+      throw isSessionError(error) ? invalid(`raft apply failed: ${messageOf(error)}`) : error
     }
-    const valueBytes = DirEnt.Value?.length ?? 0
-    if (valueBytes > MAX_VALUE_BYTES) {
-      throw endpointError('VALUE_TOO_LARGE', { valueBytes, limitBytes: MAX_VALUE_BYTES })
-    }
-    return (await state.write((tx) => work(tx, DirEnt))).value
   },
 })
 
-function operationOf(name: string, key: string): (tx: WriteTx, entry: DirEntry) => boolean {
-  const known = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined
-  if (known !== undefined) return known
-  if (name === 'lock' || name === 'unlock') throw endpointError('SESSIONS_NOT_SERVED', { operation: name, key })
-  throw invalid(`Invalid KVS operation "${name}"`)
+function isSessionError(error: unknown): boolean {
+  return (
+    error instanceof HanseError && (error.code === 'STATE_SESSION_INVALID' || error.code === 'STATE_SESSION_MISSING')
+  )
+}
+
+/** What an `Op` does to one entry; undefined where there is no such. */
+export function kvWrite(op: string): ((tx: WriteTx, entry: DirEntry) => boolean) | undefined {
+  return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined
+}
+
+/** @throws HanseError for a key that is missing or too long, a value that is too large */
+export function checkEntry(op: string, { Key, Value }: DirEntry): void {
+  if (Key === '' && op !== 'delete-tree') throw invalid('Must provide key')
+  const keyBytes = Buffer.byteLength(Key)
+  if (keyBytes > MAX_KEY_BYTES) throw endpointError('KEY_TOO_LONG', { keyBytes, limitBytes: MAX_KEY_BYTES })
+  const valueBytes = Value?.length ?? 0
+  if (valueBytes > MAX_VALUE_BYTES) {
+    throw endpointError('VALUE_TOO_LARGE', { valueBytes, limitBytes: MAX_VALUE_BYTES })
+  }
 }
 
 function invalid(text: string): Error {

@@ -14,6 +14,7 @@ import * as internal from './internal.ts'
 import * as kvs from './kvs.ts'
 import type { AnyOperation } from './operation.ts'
 import * as operator from './operator.ts'
+import * as session from './session.ts'
 import * as status from './status.ts'
 
 export const allOperations: readonly AnyOperation[] = [
@@ -29,5 +30,6 @@ export const allOperations: readonly AnyOperation[] = [
   internal,
   kvs,
   operator,
+  session,
   status,
 ].flatMap((family): AnyOperation[] => Object.values(family).filter((each) => typeof each === 'object'))

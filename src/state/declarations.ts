@@ -121,7 +121,8 @@ export const kvTable: TableDeclaration<DirEntry> = {
   name: 'kv',
   shape: DirEntry,
   fits: (entry, key) => entry.Key === key,
-  indexes: {},
+  // A key that loses its lock or goes leaves its index in the slot of the table, which costs no further key.
+  indexes: { session: { of: ({ Session }) => (Session === '' ? [] : [foldCase(Session)]), slot: () => 'kv' } },
   slots: kvSlots,
   // A copy: the bytes as decoded hold on to the message they came in.
   compact: (entry) => ({ ...entry, Value: entry.Value === null ? null : Buffer.from(entry.Value) }),

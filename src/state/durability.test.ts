@@ -157,9 +157,9 @@ test('a store of a newer schema, or with a header that is none, is refused', asy
 
 test('records of tables that this version does not know are left alone', async () => {
   const engine = await openMemory()
-  await engine.commit({ writes: [{ key: 'sessions/x', value: Buffer.from('?') }] })
+  await engine.commit({ writes: [{ key: 'of-tomorrow/x', value: Buffer.from('?') }] })
   const state = await stateOver(engine)
-  await engine.commit({ writes: [{ key: 'sessions/y', value: Buffer.from('?') }] })
+  await engine.commit({ writes: [{ key: 'of-tomorrow/y', value: Buffer.from('?') }] })
   await state.write((tx) => tx.putKv(entry('a')))
   assert.equal(state.read((tx) => tx.kv.keys('')).value.length, 1)
   await state.close()

@@ -48,5 +48,20 @@ export const stateError = errorTable({
     message: (facts: { table: string; reason: string }) => `Cannot write to table "${facts.table}": ${facts.reason}`,
   },
   STATE_MISSING_NODE: { status: 500, message: () => 'Missing node registration' },
+  STATE_MISSING_CHECK: {
+    status: 500,
+    message: ({ check }: { check: string }) => `Missing check '${check}' registration`,
+  },
+  STATE_CHECK_CRITICAL: {
+    status: 500,
+    message: ({ check }: { check: string }) => `Check '${check}' is in critical state`,
+    hint: () => 'A session ends with its checks, so it is made only while all of them pass or warn',
+  },
+  STATE_SESSION_MISSING: { status: 500, message: () => 'missing session' },
+  STATE_SESSION_INVALID: {
+    status: 500,
+    message: ({ session }: { session: string }) => `invalid session ${JSON.stringify(session)}`,
+    hint: () => 'It has ended, or never was: create one with PUT /v1/session/create',
+  },
   STATE_MISSING_SERVICE: { status: 500, message: () => 'Missing service registration' },
 })

@@ -11,7 +11,9 @@ export type {
 } from './acl-accessors.ts'
 export { StoredAuthority, StoredRoots } from './ca-declarations.ts'
 export { stateError } from './errors.ts'
-export { State, type StateOptions, type Written } from './state.ts'
+export { DEFAULT_LOCK_DELAY_NS, type LockDelaysReader, type SessionsReader } from './session-accessors.ts'
+export { checksOfSession } from './session-declarations.ts'
+export { State, type StateOptions, type WriteOptions, type Written } from './state.ts'
 export type {
   ChecksReader,
   ConfigEntriesReader,

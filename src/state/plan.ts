@@ -36,8 +36,21 @@ export interface PlannedTransaction {
   readonly keys: readonly string[]
 }
 
+interface PlanOptions {
+  readonly resumed?: boolean
+  readonly whole?: boolean
+}
+
+interface PutOptions {
+  /** The CreateIndex it has from another one. */
+  readonly inherit?: number | undefined
+  /** It is one of many, which may be more than a transaction holds. */
+  readonly bulk?: boolean
+}
+
 export class Plan {
   readonly resumed: boolean
+  readonly #whole: boolean
   readonly #tables: Tables
   readonly #revision: number
   readonly #writes = new Map<string, Planned>()
@@ -52,11 +65,18 @@ export class Plan {
   /**
    * @param revision - what records show as theirs until they are committed
    * @param resumed - whether a round of the same work was committed before
+   * @param whole - nothing may be committed in rounds: all of it or none
    */
-  constructor(tables: Tables, revision: number, resumed: boolean) {
+  constructor(tables: Tables, revision: number, { resumed = false, whole = false }: PlanOptions = {}) {
     this.#tables = tables
     this.#revision = revision
     this.resumed = resumed
+    this.#whole = whole
+  }
+
+  /** What records show as their index until they are committed. */
+  get pendingIndex(): number {
+    return this.#revision + this.#tables.base
   }
 
   /** @throws STATE_TRANSACTION_OVER */
@@ -108,8 +128,8 @@ export class Plan {
     into.set(key, { value, expect })
   }
 
-  /** Puts a record. `inherit`: the CreateIndex it has from another one. @returns whether that changes anything */
-  put<T extends object>(table: Table<T>, key: string, given: T, inherit?: number): boolean {
+  /** Puts a record. @returns whether that changes anything */
+  put<T extends object>(table: Table<T>, key: string, given: T, { inherit, bulk }: PutOptions = {}): boolean {
     const old = table.get(key)
     const inherited = inherit ?? old?.inherited ?? 0
     const { bytes, record } = table.encode(given, key, inherited)
@@ -117,7 +137,8 @@ export class Plan {
     const created =
       old && 'CreateIndex' in old.value ? Number(old.value.CreateIndex) - this.#tables.base : this.#revision
     const next = table.stamp(record, key, created, this.#revision)
-    this.#plan(this.#writes, table, key, old, next, bytes)
+    this.#plan(bulk && !this.#whole ? this.#bulk : this.#writes, table, key, old, next, bytes)
+    this.#endFullRound()
     return true
   }
 
@@ -125,12 +146,16 @@ export class Plan {
   delete<T extends object>(table: Table<T>, key: string, bulk = false): boolean {
     const old = table.get(key)
     if (old === undefined) return false
-    this.#plan(bulk ? this.#bulk : this.#writes, table, key, old, undefined, null)
-    if (this.#bulk.size >= MAX_ROUND_KEYS) {
-      this.#roundFull = true
-      throw ROUND_FULL
-    }
+    this.#plan(bulk && !this.#whole ? this.#bulk : this.#writes, table, key, old, undefined, null)
+    this.#endFullRound()
     return true
+  }
+
+  #endFullRound(): void {
+    // What it relies on is committed with the round, and counted against the same limit.
+    if (this.#bulk.size === 0 || this.#bulk.size + this.#conditions.size < MAX_ROUND_KEYS) return
+    this.#roundFull = true
+    throw ROUND_FULL
   }
 
   #plan<T extends object>(
@@ -173,7 +198,7 @@ export class Plan {
 
   /** What to commit; undefined where nothing is to be written. */
   transaction(): PlannedTransaction | undefined {
-    const whole = new Map([...this.#bulk, ...this.#writes])
+    const whole = this.#fitted(new Map([...this.#bulk, ...this.#writes]))
     if (whole.size === 0) return undefined
     const partial = this.#roundFull || (this.#bulk.size > 0 && this.#tooMany(whole))
     const writes: Write[] = [...(partial ? this.#bulk : whole)].map(([key, planned]) => ({ key, ...planned }))
@@ -181,6 +206,13 @@ export class Plan {
     const exclusive = writes.filter(({ expect }) => expect !== undefined).map(({ key }) => key)
     const keys = [...writes, ...conditions].map(({ key }) => key)
     return { transaction: { writes, conditions }, partial, exclusive, keys }
+  }
+
+  /** What must be one transaction gives up telling its departures apart before it is refused. */
+  #fitted(writes: Map<string, Planned>): Map<string, Planned> {
+    if (!this.#whole || writes.size <= MAX_TRANSACTION_KEYS) return writes
+    const { left } = this.#tables
+    return new Map([...writes].filter(([key]) => !left.has(key))).set(left.keyOfEvery, { value: MARK })
   }
 
   #tooMany(writes: ReadonlyMap<string, Planned>): boolean {

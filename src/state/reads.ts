@@ -8,6 +8,7 @@ import { caReads } from './ca-accessors.ts'
 import { checkKey, configEntryKey, instanceKey, nodeKey, serviceKey } from './declarations.ts'
 import { firstPart, foldCase, orderOf } from './keys.ts'
 import { operatorReads } from './operator-accessors.ts'
+import { sessionReads } from './session-accessors.ts'
 import type { SortedRows } from './sorted-rows.ts'
 import type { Row } from './table.ts'
 import type { Tables } from './tables.ts'
@@ -48,6 +49,7 @@ export function createReads(source: ReadSource): ReadTx {
     ...aclReads(source),
     ...caReads(source),
     ...operatorReads(source),
+    ...sessionReads(source),
     configEntries: configEntriesReads(source),
     instances(name, options) {
       const tables = source.tables()

@@ -11,6 +11,9 @@
  */
 import { META_PREFIX } from '#store'
 
+/** A transaction that has no room for the slots of all its departures raises every slot at once, with this one key. */
+const EVERY_SLOT = 'all'
+
 /** Slots of each sort; bounds both memory and the keys in the store. */
 export const SLOT_COUNT = 4096
 
@@ -26,6 +29,7 @@ function slotOf(name: string): number {
 export class Slots {
   readonly #prefix: string
   readonly #revisions = new Float64Array(SLOT_COUNT)
+  #every = 0
 
   constructor(sort: 'left' | 'guard') {
     this.#prefix = `${META_PREFIX}${sort}/`
@@ -36,9 +40,19 @@ export class Slots {
     return `${this.#prefix}${slotOf(name).toString(16).padStart(3, '0')}`
   }
 
+  /** The stored key that raises every slot. */
+  get keyOfEvery(): string {
+    return `${this.#prefix}${EVERY_SLOT}`
+  }
+
+  /** Whether a stored key is one of these. */
+  has(key: string): boolean {
+    return key.startsWith(this.#prefix)
+  }
+
   /** The revision of a name's slot, 0 if it was never written. */
   revisionOf(name: string): number {
-    return this.#revisions[slotOf(name)] ?? 0
+    return Math.max(this.#every, this.#revisions[slotOf(name)] ?? 0)
   }
 
   raise(name: string, revision: number): void {
@@ -51,8 +65,12 @@ export class Slots {
 
   /** Takes over a stored key; false if it is none of these. */
   take(key: string, revision: number): boolean {
-    if (!key.startsWith(this.#prefix)) return false
+    if (!this.has(key)) return false
     const text = key.slice(this.#prefix.length)
+    if (text === EVERY_SLOT) {
+      this.#every = Math.max(this.#every, revision)
+      return true
+    }
     if (!/^[0-9a-f]{3}$/.test(text)) return false
     this.#raise(Number.parseInt(text, 16), revision)
     return true

@@ -36,6 +36,15 @@ export interface Written<T> {
   readonly index: number
 }
 
+export interface WriteOptions {
+  /** All of it in one transaction: what would be done in rounds is refused (STORE_TRANSACTION_TOO_LARGE). */
+  readonly whole?: boolean
+}
+
+interface RunOptions extends WriteOptions {
+  readonly resumed: boolean
+}
+
 /** What came of one run of a write's work. */
 interface Run<T> {
   readonly outcome: { readonly value: T } | undefined
@@ -106,7 +115,7 @@ export class State {
    *
    * @throws what the work throws (nothing is written then); STATE_BUSY, STATE_WRITE_CONFLICT, and what the engine throws
    */
-  async write<T>(work: (tx: WriteTx) => T): Promise<Written<T>> {
+  async write<T>(work: (tx: WriteTx) => T, options: WriteOptions = {}): Promise<Written<T>> {
     if (this.#closing) throw stateError('STATE_CLOSED', {})
     if (this.#trying) throw stateError('STATE_NESTED', {})
     if (this.#writes >= MAX_WRITES) {
@@ -115,17 +124,17 @@ export class State {
     }
     this.#writes++
     try {
-      return await this.#tryUntilDone(work)
+      return await this.#tryUntilDone(work, options)
     } finally {
       this.#writes--
       if (this.#writes === 0) this.#onIdle()
     }
   }
 
-  async #tryUntilDone<T>(work: (tx: WriteTx) => T): Promise<Written<T>> {
+  async #tryUntilDone<T>(work: (tx: WriteTx) => T, options: WriteOptions): Promise<Written<T>> {
     let resumed = false
     for (let conflicts = 0; conflicts < MAX_WRITE_ATTEMPTS; ) {
-      const { outcome, planned, release } = await this.#runInTurn(work, resumed, conflicts > 0)
+      const { outcome, planned, release } = await this.#runInTurn(work, { ...options, resumed }, conflicts > 0)
       if (planned === undefined || release === undefined) return this.#nothingToWrite(outcome)
       let revision: number | undefined
       try {
@@ -149,12 +158,12 @@ export class State {
   }
 
   /** Runs the work as soon as nobody else holds the keys it wants, and holds them then. */
-  async #runInTurn<T>(work: (tx: WriteTx) => T, resumed: boolean, holdAll: boolean) {
+  async #runInTurn<T>(work: (tx: WriteTx) => T, how: RunOptions, holdAll: boolean) {
     let turnOf: string | undefined
     for (;;) {
       const waited = turnOf
       try {
-        const run = this.#run(work, resumed)
+        const run = this.#run(work, how)
         if (run.planned === undefined) return { ...run, release: undefined }
         turnOf = this.#gate.blockedBy(run.planned.keys, waited)
         if (turnOf === undefined) {
@@ -170,8 +179,8 @@ export class State {
     }
   }
 
-  #run<T>(work: (tx: WriteTx) => T, resumed: boolean): Run<T> {
-    const plan = new Plan(this.#follower.tables, this.#follower.revision + 1, resumed)
+  #run<T>(work: (tx: WriteTx) => T, how: RunOptions): Run<T> {
+    const plan = new Plan(this.#follower.tables, this.#follower.revision + 1, how)
     let outcome: { readonly value: T } | undefined
     this.#trying = true
     try {

@@ -100,6 +100,12 @@ export class Table<T extends object> {
     return this.#buckets.get(index)?.buckets.get(value)?.rows
   }
 
+  /** The values of an index that rows stand under. */
+  valuesOf(index: string): readonly string[] {
+    const buckets = this.#buckets.get(index)?.buckets ?? new Map<string, Bucket<T>>()
+    return [...buckets].filter(([, { rows }]) => rows.size > 0).map(([value]) => value)
+  }
+
   storedKey(key: string): string {
     return `${this.name}/${key}`
   }

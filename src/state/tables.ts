@@ -19,6 +19,7 @@ import type {
   Node,
   NodeCoordinate,
   NodeService,
+  Session,
 } from '#codec'
 import { type Change, META_PREFIX, type StoredRecord } from '#store'
 import {
@@ -46,6 +47,13 @@ import {
 import { firstPart, orderOf } from './keys.ts'
 import { autopilotTable } from './operator-declarations.ts'
 import { NAMES_TOPIC, ServiceNames } from './service-names.ts'
+import {
+  type LockDelay,
+  lockDelaysTable,
+  type SessionRenewal,
+  sessionRenewalsTable,
+  sessionsTable,
+} from './session-declarations.ts'
 import { Slots } from './slots.ts'
 import { type Row, Table, type TableDeclaration, type Touch } from './table.ts'
 import { prefixTopicId, type Topic } from './watches.ts'
@@ -90,6 +98,9 @@ export class Tables {
   readonly caRoots: Table<StoredRoots>
   readonly caAuthority: Table<StoredAuthority>
   readonly autopilot: Table<AutopilotConfig>
+  readonly sessions: Table<Session>
+  readonly sessionRenewals: Table<SessionRenewal>
+  readonly lockDelays: Table<LockDelay>
   readonly names: ServiceNames
   /** Instances as they were last read with node and checks, until one of these changes. */
   readonly #instances = new Map<string, CheckServiceNode>()
@@ -117,6 +128,9 @@ export class Tables {
     this.caRoots = this.#add(caRootsTable)
     this.caAuthority = this.#add(caAuthorityTable)
     this.autopilot = this.#add(autopilotTable)
+    this.sessions = this.#add(sessionsTable)
+    this.sessionRenewals = this.#add(sessionRenewalsTable)
+    this.lockDelays = this.#add(lockDelaysTable)
     this.names = new ServiceNames(this.services)
   }
 

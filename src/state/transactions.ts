@@ -20,6 +20,7 @@ import type {
 import type { AclReads, AclWrites } from './acl-accessors.ts'
 import type { CAReads, CAWrites } from './ca-accessors.ts'
 import type { OperatorReads, OperatorWrites } from './operator-accessors.ts'
+import type { SessionReads, SessionWrites } from './session-accessors.ts'
 import type { Watch } from './watches.ts'
 
 export interface Reading<T> {
@@ -93,7 +94,7 @@ export interface ConfigEntriesReader {
   all(): readonly ConfigEntry[]
 }
 
-export interface ReadTx extends AclReads, CAReads, OperatorReads {
+export interface ReadTx extends AclReads, CAReads, OperatorReads, SessionReads {
   readonly nodes: NodesReader
   readonly services: ServicesReader
   readonly checks: ChecksReader
@@ -112,17 +113,24 @@ export interface ReadTx extends AclReads, CAReads, OperatorReads {
  *
  * What a point read (`get`) saw must still hold when the transaction commits; else the work runs again.
  */
-export interface WriteTx extends ReadTx, AclWrites, CAWrites, OperatorWrites {
+export interface WriteTx extends ReadTx, AclWrites, CAWrites, OperatorWrites, SessionWrites {
+  /** What records that it wrote show as their index until it is committed: `index` of the Written takes its place. */
+  readonly pendingIndex: number
   /** A node whose ID another name has is that node renamed: the old one goes with all that is on it. */
   putNode(node: Node): boolean
-  /** With its services, checks and coordinates. */
+  /** With its services, checks and coordinates; its sessions end. */
   deleteNode(name: string): boolean
   /** Its checks take over its name and tags. @throws STATE_MISSING_NODE */
   putService(node: string, service: NodeService): boolean
-  /** With its checks. */
+  /** With its checks; sessions that depend on these end. */
   deleteService(node: string, id: string): boolean
-  /** Takes name and tags from its service. @throws STATE_MISSING_NODE, STATE_MISSING_SERVICE */
+  /**
+   * Takes name and tags from its service. Sessions that depend on it end when it turns critical.
+   *
+   * @throws STATE_MISSING_NODE, STATE_MISSING_SERVICE
+   */
   putCheck(check: HealthCheck): boolean
+  /** Sessions that depend on it end. */
   deleteCheck(node: string, checkId: string): boolean
   putKv(entry: DirEntry): boolean
   deleteKv(key: string): boolean

@@ -1,6 +1,7 @@
 /**
  * What a WriteTx can do, and the rules of the catalog that hold whoever writes: a service needs its node, a check its
- * service; what goes takes along what is on it; a check shows its service's name and tags.
+ * service; what goes takes along what is on it, and ends the sessions that depend on it; a check shows its service's
+ * name and tags.
  *
  * What belongs together over several keys is guarded, so that it holds with many servers too: who adds something to a
  * node touches the node's guard, who takes away everything on it relies on the guard being untouched.
@@ -14,6 +15,13 @@ import { firstPart, foldCase, orderOf } from './keys.ts'
 import { type OperatorWrites, operatorWrites } from './operator-accessors.ts'
 import type { Plan } from './plan.ts'
 import { createReads } from './reads.ts'
+import {
+  endSessionsOfCheck,
+  endSessionsOfInstance,
+  endSessionsOfNode,
+  type SessionWrites,
+  sessionWrites,
+} from './session-accessors.ts'
 import type { Row, Table } from './table.ts'
 import type { WriteTx } from './transactions.ts'
 
@@ -27,6 +35,8 @@ export function createWrites(plan: Plan): WriteTx {
     ...aclWrites(plan),
     ...caWrites(plan),
     ...operatorWrites(plan),
+    ...sessionWrites(plan),
+    pendingIndex: plan.pendingIndex,
   }
 }
 
@@ -54,6 +64,7 @@ function nodeWrites(plan: Plan): Pick<WriteTx, 'putNode' | 'deleteNode'> {
     plan.see(nodes.recordTopic(key))
     if (nodes.get(key) === undefined) return false
     plan.relyOnGuard(nodeGuard(key))
+    endSessionsOfNode(plan, key)
     deleteAll(plan, checks, 'node', key)
     deleteAll(plan, services, 'node', key)
     deleteAll(plan, coordinates, 'node', key)
@@ -71,7 +82,7 @@ function nodeWrites(plan: Plan): Pick<WriteTx, 'putNode' | 'deleteNode'> {
       if (node.ID !== '' && foldCase(node.ID) !== foldCase(old?.value.ID ?? ''))
         plan.takeGuard(nodeIdGuard(foldCase(node.ID)))
       if (old && old.value.Node !== node.Node) respell(plan, key, node.Node)
-      return plan.put(nodes, key, node, renamed?.CreateIndex)
+      return plan.put(nodes, key, node, { inherit: renamed?.CreateIndex })
     },
   }
 }
@@ -104,7 +115,10 @@ function serviceWrites(plan: Plan): Pick<WriteTx, 'putService' | 'deleteService'
       plan.see(services.recordTopic(key))
       if (services.get(key) === undefined) return false
       plan.relyOnGuard(nodeGuard(nodeKey(node)))
-      if (id !== '') deleteAll(plan, checks, 'instance', instanceKey(node, id))
+      if (id !== '') {
+        endSessionsOfInstance(plan, node, id)
+        deleteAll(plan, checks, 'instance', instanceKey(node, id))
+      }
       return plan.delete(services, key)
     },
   }
@@ -140,11 +154,17 @@ function checkWrites(plan: Plan): Pick<WriteTx, 'putCheck' | 'deleteCheck'> {
       const key = checkKey(check.Node, check.CheckID)
       const old = checks.get(key)
       if (old?.value.ServiceID !== check.ServiceID) plan.touchGuard(nodeGuard(node.key))
+      // What was critical, or was not there, has no sessions.
+      if (check.Status === 'critical' && old !== undefined && old.value.Status !== 'critical') {
+        endSessionsOfCheck(plan, node.key, key)
+      }
       return plan.put(checks, key, complete(check, node))
     },
     deleteCheck(node, checkId) {
       const { checks } = plan.tables()
-      return plan.delete(checks, checkKey(node, checkId))
+      const key = checkKey(node, checkId)
+      if (checks.get(key) !== undefined) endSessionsOfCheck(plan, nodeKey(node), key)
+      return plan.delete(checks, key)
     },
   }
 }
@@ -161,6 +181,8 @@ type OtherWrites = Omit<
   | keyof AclWrites
   | keyof CAWrites
   | keyof OperatorWrites
+  | keyof SessionWrites
+  | 'pendingIndex'
   | 'putNode'
   | 'deleteNode'
   | 'putService'

@@ -14,7 +14,7 @@ export const DirEntry = struct('DirEntry', {
 })
 export type DirEntry = ReturnType<typeof DirEntry.of>
 
-/** `Op`: set, delete, delete-tree, delete-cas, cas; lock and unlock need sessions. */
+/** `Op`: set, delete, delete-tree, delete-cas, cas, lock, unlock. */
 export const KVSRequest = struct('KVSRequest', { Datacenter: string, Op: string, DirEnt: DirEntry, Token: string })
 export type KVSRequest = ReturnType<typeof KVSRequest.of>
 
