@@ -7,7 +7,15 @@
  */
 import { type Clock, formatHostPort, type Logger, type LogSink, type Metrics, messageOf, type Random } from '#base'
 import { CADriver } from '#ca'
-import { type AclPort, type DownPolicy, Endpoints, reapExpiredTokens, seedAcls, serveSubscription } from '#endpoints'
+import {
+  type AclPort,
+  type DownPolicy,
+  Endpoints,
+  expireSessions,
+  reapExpiredTokens,
+  seedAcls,
+  serveSubscription,
+} from '#endpoints'
 import { createWanLink, Federation, LocalServers, primaryAuthority, serverTags, type WanLink } from '#federation'
 import { type Gossip, startGossip } from '#gossip'
 import { type ConnectionInfo, receivePackets, ServerPort, serveGrpc, serveRpcStream, type TlsIdentity } from '#net'
@@ -192,6 +200,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   if (config.acl.enabled) {
     await leadership.duty('access control', () => startAcls(options, modules, state))
   }
+  await leadership.duty('sessions', () => expireSessions(state, { clock, log: logSink.logger('agent.sessions') }))
   await leadership.duty('federation', () => federation.lead(endpoints))
   if (ca) await leadership.duty('certificate authority', () => ca.lead())
   const watched = { servers, state, clock, log: logSink.logger('agent.server.autopilot'), metrics }

@@ -52,6 +52,7 @@ export type {
 } from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as session from './session.ts'
+export { expireSessions } from './session-expiry.ts'
 export * as status from './status.ts'
 export { SUBSCRIBE_PATH, serveSubscription } from './subscribe.ts'
 export { DEFAULT_WAIT_MS, MAX_WAIT_MS } from './waits.ts'
