@@ -259,6 +259,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       },
       log: log.named('http'),
       kvMaxValueBytes: config.limits.kvMaxValueBytes,
+      txnMaxBytes: config.limits.txnMaxRequestBytes,
       maxConnectionsPerClient: config.limits.httpMaxConnsPerClient,
       responseHeaders: config.httpConfig.responseHeaders,
       degraded: () => core.federation.degraded(),

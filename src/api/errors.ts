@@ -25,6 +25,13 @@ export const apiError = errorTable({
     message: ({ size, limit }: { size: number; limit: number }) =>
       `Request body(${size} bytes) too large, max size: ${limit} bytes. See https://www.consul.io/docs/agent/config/config-files#kv_max_value_size.`,
   },
+  TXN_BODY: { status: 400, message: ({ problem }: { problem: string }) => `Failed to parse body: ${problem}` },
+  TXN_BODY_TOO_LARGE: {
+    status: 413,
+    message: ({ size, limit }: { size: number; limit: number }) =>
+      `Request body(${size} bytes) too large, max size: ${limit} bytes. See https://www.consul.io/docs/agent/config/config-files#txn_max_req_len.`,
+    hint: () => 'Split the transaction, or raise "limits.txn_max_req_len"',
+  },
   ENTERPRISE_PARAMETER: {
     status: 400,
     message: ({ where, name, feature }: { where: string; name: string; feature: string }) =>

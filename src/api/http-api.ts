@@ -21,6 +21,7 @@ import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
 import { operatorRoutes } from './routes/operator.ts'
 import { sessionRoutes } from './routes/session.ts'
+import { DEFAULT_TXN_MAX_BYTES, txnRoutes } from './routes/txn.ts'
 
 export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'> {
   readonly endpoints: Endpoints
@@ -35,6 +36,8 @@ export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'
   readonly setAgentToken?: (kind: string, token: string) => boolean
   /** `limits.kv_max_value_size`. */
   readonly kvMaxValueBytes?: number
+  /** `limits.txn_max_req_len`; the larger of both counts. */
+  readonly txnMaxBytes?: number
 }
 
 /** Puts the routes together; `listen()` on what it gives opens ports. */
@@ -56,6 +59,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...healthRoutes(ports),
       ...kvRoutes(ports, options.kvMaxValueBytes ?? DEFAULT_KV_MAX_VALUE_BYTES),
       ...sessionRoutes(ports),
+      ...txnRoutes(ports, Math.max(options.txnMaxBytes ?? DEFAULT_TXN_MAX_BYTES, options.kvMaxValueBytes ?? 0)),
       ...coordinateRoutes(ports),
       ...configRoutes(ports),
       ...discoveryChainRoutes(ports),

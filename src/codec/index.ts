@@ -78,6 +78,7 @@ export * from './shapes/operator.ts'
 export * from './shapes/servers.ts'
 export * from './shapes/session.ts'
 export * from './shapes/subscription.ts'
+export * from './shapes/txn.ts'
 export {
   CA_DAYS_DEFAULT,
   CERTIFICATE_DAYS_DEFAULT,

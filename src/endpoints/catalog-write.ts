@@ -76,7 +76,7 @@ function changesNode(args: RegisterRequest, known: Node | undefined): boolean {
   return said !== JSON.stringify([known.Address, known.TaggedAddresses, known.Meta, known.ID])
 }
 
-function checkNode(args: RegisterRequest): void {
+export function checkNode(args: RegisterRequest): void {
   if (args.Node === '') throw invalid('Must provide node')
   if (args.Address === '' && !args.SkipNodeUpdate) throw invalid('Must provide address if SkipNodeUpdate is not set')
   if (args.ID !== '') checkNodeId(args.ID)
@@ -97,7 +97,7 @@ function runeName(character: string): string {
   return `U+${code.toString(16).toUpperCase().padStart(4, '0')} '${character}'`
 }
 
-function completeService(service: NodeService): NodeService {
+export function completeService(service: NodeService): NodeService {
   if (service.Service === '') {
     throw invalid('Must provide service name (Service.Service) when service ID is provided')
   }
@@ -125,7 +125,7 @@ function completeChecks(args: RegisterRequest): readonly HealthCheck[] {
   return given.map((check) => completeCheck(check, args.Node))
 }
 
-function completeCheck(check: HealthCheck, node: string): HealthCheck {
+export function completeCheck(check: HealthCheck, node: string): HealthCheck {
   const CheckID = check.CheckID === '' ? check.Name : check.CheckID
   if (CheckID === '') throw invalid(`Cannot register check of node "${node}": it has neither CheckID nor Name`)
   if (check.Node !== '' && check.Node.toLowerCase() !== node.toLowerCase()) {
@@ -135,7 +135,7 @@ function completeCheck(check: HealthCheck, node: string): HealthCheck {
 }
 
 /** Writes the node where the request changes it. @returns its name */
-function writeNode(tx: WriteTx, args: RegisterRequest, datacenter: string): string {
+export function writeNode(tx: WriteTx, args: RegisterRequest, datacenter: string): string {
   const known = tx.nodes.get(args.Node)
   if (known !== undefined && args.SkipNodeUpdate) return known.Node
   refuseTakenName(known, tx, args)

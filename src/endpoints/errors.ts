@@ -73,6 +73,12 @@ export const endpointError = errorTable({
     message: ({ valueBytes, limitBytes }: { valueBytes: number; limitBytes: number }) =>
       `Value exceeds ${limitBytes} byte limit: it has ${valueBytes}`,
   },
+  TXN_TOO_LARGE: {
+    status: 413,
+    message: ({ operations, limit }: { operations: number; limit: number }) =>
+      `Transaction contains too many operations (${operations} > ${limit})`,
+    hint: () => 'Split it into several transactions',
+  },
   TOO_MANY_WAITERS: {
     status: 429,
     message: ({ operation, limit }: { operation: string; limit: number }) =>

@@ -16,6 +16,7 @@ import type { AnyOperation } from './operation.ts'
 import * as operator from './operator.ts'
 import * as session from './session.ts'
 import * as status from './status.ts'
+import * as txn from './txn.ts'
 
 export const allOperations: readonly AnyOperation[] = [
   acl,
@@ -32,4 +33,5 @@ export const allOperations: readonly AnyOperation[] = [
   operator,
   session,
   status,
+  txn,
 ].flatMap((family): AnyOperation[] => Object.values(family).filter((each) => typeof each === 'object'))
