@@ -1,5 +1,6 @@
 /**
- * Keeps the catalog equal to this agent's services and checks: at once after each change, fully once a minute.
+ * Keeps the catalog equal to this agent's services and checks: at once after each change, fully after a restore
+ * and once a minute.
  *
  * Changes that come together go in one pass, each service with its checks in one registration; only what differs is
  * written. What the catalog holds for this node and the agent does not know is removed, except what the server itself
@@ -57,6 +58,7 @@ export class CatalogSync {
   #pass: Promise<void> = Promise.resolve()
   #scheduled: PromiseWithResolvers<void> | undefined
   #failures = 0
+  #forget = () => {}
   #stopped = false
   /** Local records and what the catalog held when both were last found equal: neither changes without a new object. */
   readonly #equal = new WeakMap<object, object>()
@@ -68,15 +70,18 @@ export class CatalogSync {
 
   /** Resolves after the first full pass, whether it worked or not. */
   start(): Promise<void> {
-    this.#fullTimer = this.#modules.clock.every(FULL_INTERVAL_MS, () => {
+    const all = () => {
       this.#full = true
       void this.#schedule()
-    })
+    }
+    this.#fullTimer = this.#modules.clock.every(FULL_INTERVAL_MS, all)
+    this.#forget = this.#modules.state.onRestored(all)
     return this.#schedule()
   }
 
   stop(): Promise<void> {
     this.#stopped = true
+    this.#forget()
     this.#timer?.cancel()
     this.#fullTimer?.cancel()
     this.#retryTimer?.cancel()

@@ -1,8 +1,9 @@
 /**
  * The LAN pool in the catalog: every member is a node with a `serfHealth` check, every server also the service "consul".
  *
- * Each server says of itself where it is; all that concerns others, and whether a node is alive, is the leader's. Runs on each change of the pool and fully once a minute; a node that has such a check and is no member any more is
- * removed. What a member is to look like is pure; only the difference is written.
+ * Each server says of itself where it is; all that concerns others, and whether a node is alive, is the leader's. Runs
+ * on each change of the pool, after a restore and fully once a minute; a node that has such a check and is no member any
+ * more is removed. What a member is to look like is pure; only the difference is written.
  *
  * Source: RPC wire notes and the recorded catalog of a real server.
  */
@@ -130,11 +131,18 @@ export class MemberReconcile {
   /** Resolves when the catalog holds ourselves, and where we lead the whole pool, as it is now. */
   async start({ leading }: { readonly leading: boolean }): Promise<void> {
     this.#leading = leading
-    this.#cancelEvents = this.#modules.lan.on((event) => {
-      if (!event.type.startsWith('member-')) return
+    const soon = () => {
       this.#changed = true
       this.#schedule(SETTLE_MS)
+    }
+    const cancelMembers = this.#modules.lan.on((event) => {
+      if (event.type.startsWith('member-')) soon()
     })
+    const cancelRestores = this.#modules.state.onRestored(soon)
+    this.#cancelEvents = () => {
+      cancelMembers()
+      cancelRestores()
+    }
     await this.#run()
   }
 

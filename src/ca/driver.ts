@@ -98,6 +98,9 @@ export class CADriver {
   /** What the records were when they were last taken up or written, and what tells of a change. */
   #known: { readonly text: string; readonly watch: Watch | undefined } = { text: NOTHING_STORED, watch: undefined }
   #cancelWatch: () => void = () => {}
+  #cancelRestores: () => void = () => {}
+  /** Ends the wait for the primary's roots, so that they are compared with ours at once. */
+  #askAnew = new AbortController()
 
   /** @throws CA_UNKNOWN_PROVIDER, CA_BAD_CONFIG */
   constructor(datacenter: string, modules: CADriverModules) {
@@ -110,6 +113,8 @@ export class CADriver {
   async start(): Promise<void> {
     await this.#enqueue(() => this.#step())
     this.#follow()
+    const askAnew = () => this.#askAnew.abort(new Error('our roots were restored'))
+    this.#cancelRestores = this.#modules.state.onRestored(askAnew)
   }
 
   /**
@@ -137,6 +142,7 @@ export class CADriver {
     this.#stop.abort(new Error('the server is stopping'))
     this.#timer?.cancel()
     this.#cancelWatch()
+    this.#cancelRestores()
     for (const [id, waiting] of this.#waiting) {
       waiting.reject(caError('CA_NOT_READY', {}))
       this.#waiting.delete(id)
@@ -337,17 +343,20 @@ export class CADriver {
     let index = 0
     let failures = 0
     while (!signal.aborted) {
+      this.#askAnew = new AbortController()
+      const anew = this.#askAnew.signal
       try {
-        const roots = await primary.roots(index, signal)
+        const roots = await primary.roots(index, AbortSignal.any([signal, anew]))
         // A primary that has no roots yet answers with none.
         if (roots.ActiveRootID !== '' && !signal.aborted) {
           await this.#enqueue(async () => (signal.aborted ? undefined : this.#step({ kind: 'roots', roots })))
         }
-        index = roots.Index < index ? 0 : roots.Index
+        index = roots.Index < index || anew.aborted ? 0 : roots.Index
         failures = 0
       } catch (error) {
         if (signal.aborted) return
         index = 0
+        if (anew.aborted) continue
         failures++
         if (failures === 1 && codeOf(error) !== 'REMOTE_DC_UNREACHABLE') {
           log.warn('the roots of the primary could not be read, trying again', { error: messageOf(error) })

@@ -24,7 +24,7 @@ import { type ReplicatedType, type ReplicationStatus, Replicator } from './repli
 const LIST_WAIT_NS = 300 * 1e9
 
 /** A replicator of any type, once it runs. */
-type RunningReplicator = Pick<Replicator<unknown>, 'name' | 'status' | 'stop' | 'wake'>
+type RunningReplicator = Pick<Replicator<unknown>, 'name' | 'status' | 'stop' | 'wake' | 'again'>
 
 export interface CopiesModules {
   readonly state: State
@@ -41,6 +41,7 @@ export class Copies {
   readonly #modules: CopiesModules
   readonly #replicators: RunningReplicator[] = []
   #told: Readonly<Record<string, ReplicationStatus>> = {}
+  #forget = () => {}
 
   constructor(primaryDatacenter: string, modules: CopiesModules) {
     this.#primaryDatacenter = primaryDatacenter
@@ -72,6 +73,9 @@ export class Copies {
         return { index: reply.Index, items: reply.Entries }
       }),
     )
+    this.#forget = state.onRestored(() => {
+      for (const replicator of this.#replicators) replicator.again()
+    })
     if (!endpoints.acl.enabled) return
     const modules = { state, endpoints, asking }
     this.#replicate(replicatedPolicies(modules))
@@ -80,6 +84,7 @@ export class Copies {
   }
 
   stop(): void {
+    this.#forget()
     for (const replicator of this.#replicators.splice(0)) replicator.stop()
   }
 

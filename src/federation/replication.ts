@@ -51,6 +51,7 @@ export class Replicator<T> {
   readonly #type: ReplicatedType<T>
   readonly #modules: ReplicatorModules
   readonly #stop = new AbortController()
+  #anew = new AbortController()
   #retryNow: () => void = () => {}
   #status: ReplicationStatus = {
     running: false,
@@ -88,15 +89,23 @@ export class Replicator<T> {
     this.#retryNow()
   }
 
+  /** Compares everything: what we hold is not what the last round left, as after a restore. */
+  again(): void {
+    this.#anew.abort(new Error('everything is compared anew'))
+    this.#retryNow()
+  }
+
   async #run(): Promise<void> {
     const { clock, log, metrics, onRound } = this.#modules
     const { signal } = this.#stop
     let lastIndex = 0
     let failures = 0
     while (!signal.aborted) {
+      this.#anew = new AbortController()
+      const anew = this.#anew.signal
       try {
-        const { index, changed } = await this.#round(lastIndex, signal)
-        lastIndex = index
+        const { index, changed } = await this.#round(lastIndex, AbortSignal.any([signal, anew]))
+        lastIndex = anew.aborted ? 0 : index
         failures = 0
         this.#status = { ...this.#status, index, lastSuccessWallMs: clock.wallMs() }
         metrics.gauge(`consul.leader.replication.${this.#type.name}.index`, index)
@@ -104,9 +113,11 @@ export class Replicator<T> {
         if (changed > 0) log.debug('replicated', { type: this.#type.name, changed, index })
         onRound(true)
         await this.#pause(ROUND_INTERVAL_MS, signal)
+        if (anew.aborted) lastIndex = 0
       } catch (error) {
         if (signal.aborted) return
         lastIndex = 0
+        if (anew.aborted) continue
         failures++
         this.#status = { ...this.#status, lastErrorWallMs: clock.wallMs(), lastError: messageOf(error) }
         metrics.gauge(`consul.leader.replication.${this.#type.name}.status`, 0)

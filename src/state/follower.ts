@@ -3,7 +3,7 @@
  *
  * A batch is applied whole before anyone hears of it. The index only grows, whatever happens to the stream.
  */
-import { type Clock, HanseError, type Logger, type Metrics, messageOf, type Timer } from '#base'
+import { type Clock, codeOf, HanseError, type Logger, type Metrics, messageOf, type Timer } from '#base'
 import type { ChangeBatch, Engine } from '#store'
 import { stateError } from './errors.ts'
 import { decodeHeader, encodeHeader, HEADER_KEY } from './header.ts'
@@ -39,6 +39,9 @@ export class Follower {
   #unsubscribe = () => {}
   #retry: Timer | undefined
   #lost: unknown
+  /** Everything in the store was replaced, and is not loaded yet. */
+  #replaced = false
+  readonly #onReplaced = new Set<() => void>()
   #closed = false
 
   constructor(options: FollowerOptions) {
@@ -74,6 +77,19 @@ export class Follower {
     )
     this.#settleWaiters()
     this.#fire(this.watches.takeAll())
+    if (this.#replaced) this.#tellReplaced()
+  }
+
+  #tellReplaced(): void {
+    this.#replaced = false
+    for (const callback of [...this.#onReplaced]) callback()
+  }
+
+  /** Calls back, until cancelled, each time that other records than before are in the tables: after a restore. */
+  onReplaced(callback: () => void): () => void {
+    const own = () => callback()
+    this.#onReplaced.add(own)
+    return () => void this.#onReplaced.delete(own)
   }
 
   /** Loads until the base that the records were read with is the one the store says. */
@@ -170,9 +186,15 @@ export class Follower {
     metrics.count('hanse.state.stream_lost')
     log.warn('Stream of the store ended, loading it again', { error: messageOf(cause) })
     this.#unsubscribe()
+    // Whoever waits for a revision after a restore sees it once that is loaded: revisions go on.
+    if (codeOf(cause) === 'STORE_REPLACED') this.#replaced = true
+    else this.#lose(cause)
+    void this.#restart()
+  }
+
+  #lose(cause: unknown): void {
     this.#lost = stateError('STATE_STREAM_LOST', { reason: messageOf(cause) }, cause)
     this.#failWaiters(this.#lost)
-    void this.#restart()
   }
 
   async #restart(): Promise<void> {
@@ -183,6 +205,7 @@ export class Follower {
     } catch (error) {
       if (this.#closed || (error instanceof HanseError && error.code === 'STORE_CLOSED')) return
       log.error('Cannot follow the store, trying again', { error: messageOf(error) })
+      this.#lose(error)
       this.#retry = clock.after(RETRY_MS, () => void this.#restart())
     }
   }

@@ -11,6 +11,8 @@ export type {
 } from './acl-accessors.ts'
 export { StoredAuthority, StoredRoots } from './ca-declarations.ts'
 export { stateError } from './errors.ts'
+export { SCHEMA } from './header.ts'
+export { type Dumped, RecordCheck } from './restore.ts'
 export { DEFAULT_LOCK_DELAY_NS, type LockDelaysReader, type SessionsReader } from './session-accessors.ts'
 export { checksOfSession } from './session-declarations.ts'
 export { State, type StateOptions, type WriteOptions, type Written } from './state.ts'

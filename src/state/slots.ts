@@ -11,7 +11,8 @@
  */
 import { META_PREFIX } from '#store'
 
-/** A transaction that has no room for the slots of all its departures raises every slot at once, with this one key. */
+/** A transaction that has no room for the slots of all its departures raises every slot at once, with this one key; so
+ * does a restore, after which all that is not there may just have departed. */
 const EVERY_SLOT = 'all'
 
 /** Slots of each sort; bounds both memory and the keys in the store. */

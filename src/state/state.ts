@@ -4,12 +4,13 @@
  * Reads are synchronous and see whole batches only. A write runs its work against the tables, commits what the work
  * wants on the condition that nothing it relied on has changed, and runs it again where something has.
  */
-import type { Clock, Logger, Metrics } from '#base'
-import type { Engine } from '#store'
+import { type Clock, codeOf, type Logger, type Metrics } from '#base'
+import type { Content, Engine, Transaction } from '#store'
 import { stateError } from './errors.ts'
 import { Follower } from './follower.ts'
 import { Plan, type PlannedTransaction } from './plan.ts'
 import { createReads } from './reads.ts'
+import { type Dumped, dump, restored } from './restore.ts'
 import type { Reading, ReadTx, WriteTx } from './transactions.ts'
 import { highestIndex, StateWatch, type Topic } from './watches.ts'
 import { WriteGate } from './write-gate.ts'
@@ -60,6 +61,7 @@ export class State {
   readonly #reads: ReadTx
   /** Topics of the read that is running; undefined between reads. */
   #seen: Map<string, Topic> | undefined
+  #restores = 0
   #writes = 0
   /** A write's work is running: the tables hold what it tries out. */
   #trying = false
@@ -78,6 +80,9 @@ export class State {
     this.#engine = engine
     this.#metrics = metrics
     this.#follower = new Follower({ engine, clock, log, metrics, indexFloor })
+    this.#follower.onReplaced(() => {
+      this.#restores++
+    })
     this.#reads = createReads({
       trying: false,
       tables: () => {
@@ -86,6 +91,35 @@ export class State {
       },
       see: (topic) => void this.#seen?.set(topic.id, topic),
     })
+  }
+
+  /** Grows with every restore: what was read before it may be of another history. */
+  get restores(): number {
+    return this.#restores
+  }
+
+  /** Calls back, until cancelled, after each restore, when the tables hold what was restored. */
+  onRestored(callback: () => void): () => void {
+    return this.#follower.onReplaced(callback)
+  }
+
+  /** Hands over everything that is stored, as it is stored, as of one index. See Engine.load(). */
+  dump(onRecords: (records: readonly Content[]) => void): Promise<Dumped> {
+    if (this.#closing) throw stateError('STATE_CLOSED', {})
+    return dump(this.#engine, onRecords)
+  }
+
+  /**
+   * Puts what was dumped, here or elsewhere, in the place of everything, and resolves when the tables hold it. All
+   * indexes are then above those that were shown here, and above `index`: the one it was dumped at.
+   *
+   * @throws STATE_RECORD_CORRUPT, STATE_SCHEMA_NEWER, what `records` throws, and what Engine.replaceAll() throws
+   */
+  async restore(records: AsyncIterable<readonly Content[]>, index: number): Promise<void> {
+    if (this.#closing) throw stateError('STATE_CLOSED', {})
+    const base = Math.max(this.#follower.tables.base, index - this.#follower.revision, 0)
+    const { revision } = await this.#engine.replaceAll(restored(records, base))
+    await this.#follower.applied(revision)
   }
 
   /** Highest index applied; never goes back. */
@@ -196,14 +230,25 @@ export class State {
 
   /** @returns the revision, undefined on a conflict; then everything that led to it is applied here */
   async #commit({ transaction }: PlannedTransaction): Promise<number | undefined> {
-    const result = await this.#engine.commit(transaction)
-    if (result.ok) {
-      await this.#follower.applied(result.revision)
-      return result.revision
+    const revision = await this.#handIn(transaction)
+    if (revision !== undefined) {
+      await this.#follower.applied(revision)
+      return revision
     }
     this.#metrics.count('hanse.state.conflict')
     await this.#follower.applied(await this.#engine.barrier())
     return undefined
+  }
+
+  /** A restore in between is a conflict like any other: the work runs again, on what was restored. */
+  async #handIn(transaction: Transaction): Promise<number | undefined> {
+    try {
+      const result = await this.#engine.commit(transaction)
+      return result.ok ? result.revision : undefined
+    } catch (error) {
+      if (codeOf(error) === 'STORE_REPLACED') return undefined
+      throw error
+    }
   }
 
   /** Waits until everything that any server answered before this call is applied here; resolves to the index. */

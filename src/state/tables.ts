@@ -193,6 +193,12 @@ export class Tables {
     applier?.load(key, record)
   }
 
+  /** Whether a record could be taken in. @throws STATE_RECORD_CORRUPT */
+  check(storedKey: string, value: Uint8Array): void {
+    const { applier, key } = this.#find(storedKey)
+    applier?.prepare(key, { key: storedKey, value, createRevision: 1, modRevision: 1 }, { index: 1, revision: 1 })
+  }
+
   #find(storedKey: string): { applier: Applier | undefined; key: string } {
     const slash = storedKey.indexOf('/')
     return { applier: this.#appliers.get(storedKey.slice(0, slash)), key: storedKey.slice(slash + 1) }

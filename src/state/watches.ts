@@ -26,6 +26,12 @@ export class Watches {
   readonly #waiting = new Map<string, Set<StateWatch>>()
   /** How many topics are waited for per length of their prefix: a change looks up these lengths only. */
   readonly #prefixLengths = new Map<number, number>()
+  #generation = 0
+
+  /** Grows whenever the tables are replaced: the topics of earlier readings hear of nothing any more. */
+  get generation(): number {
+    return this.#generation
+  }
 
   /** Topics somebody waits for. */
   get size(): number {
@@ -79,8 +85,9 @@ export class Watches {
     return taken
   }
 
-  /** Everyone. */
+  /** Everyone, because the tables were replaced; whoever does not wait finds it out when asked. */
   takeAll(): ReadonlySet<StateWatch> {
+    this.#generation++
     return this.take([...this.#waiting.keys()])
   }
 }
@@ -100,6 +107,7 @@ export class StateWatch implements Watch {
   readonly topics: readonly Topic[]
   readonly #watches: Watches
   readonly #index: number
+  readonly #generation: number
   readonly #callbacks = new Set<() => void>()
   #fired = false
 
@@ -108,10 +116,13 @@ export class StateWatch implements Watch {
     this.#watches = watches
     this.topics = topics
     this.#index = index
+    this.#generation = watches.generation
   }
 
   get fired(): boolean {
-    if (!this.#fired && this.#callbacks.size === 0) this.#fired = highestIndex(this.topics) > this.#index
+    if (!this.#fired && this.#callbacks.size === 0) {
+      this.#fired = this.#watches.generation !== this.#generation || highestIndex(this.topics) > this.#index
+    }
     return this.#fired
   }
 
