@@ -50,6 +50,9 @@ async function startEndpoints(): Promise<Endpoints> {
     forward: async () => {
       throw new Error('there is one datacenter')
     },
+    open: async () => {
+      throw new Error('there is one datacenter')
+    },
     datacenters: () => ['dc1'],
     datacenterMaps: () => [],
   }

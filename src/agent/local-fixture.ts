@@ -54,6 +54,7 @@ export async function fixture(
       datacenter: 'dc1',
       primaryDatacenter: 'dc1',
       forward: nowhere,
+      open: nowhere,
       datacenters: () => ['dc1'],
       datacenterMaps: () => [],
     },

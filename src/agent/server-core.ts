@@ -14,6 +14,7 @@ import {
   expireSessions,
   reapExpiredTokens,
   seedAcls,
+  serveSnapshot,
   serveSubscription,
 } from '#endpoints'
 import { createWanLink, Federation, LocalServers, primaryAuthority, serverTags, type WanLink } from '#federation'
@@ -174,6 +175,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
       keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
       ...(ca ? { ca } : {}),
       events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
+      spoolDirectory: dataDir,
       servers,
       freshness,
       leaderAddress: () => leadership.leader?.address ?? '',
@@ -272,8 +274,18 @@ async function startAcls({ config }: CoreOptions, modules: CoreModules, state: S
   const { clock, logSink } = modules
   const primary = config.datacenter === config.primaryDatacenter
   const initialManagement = config.acl.tokens['initial_management'] || config.acl.tokens['master'] || ''
-  await seedAcls(state, modules, { primary, initialManagement })
-  return reapExpiredTokens(state, { clock, log: logSink.logger('agent.acl') }, { primary })
+  const log = logSink.logger('agent.acl')
+  const seed = () => seedAcls(state, modules, { primary, initialManagement })
+  await seed()
+  // A snapshot may be from before there was access control here.
+  const forget = state.onRestored(() => {
+    seed().catch((error: unknown) => log.error('access control could not be set up', { error: messageOf(error) }))
+  })
+  const stopReaping = reapExpiredTokens(state, { clock, log }, { primary })
+  return () => {
+    forget()
+    stopReaping()
+  }
 }
 
 /** This datacenter's certificate authority: of the federation in the primary, by the primary's grace in a secondary. */
@@ -332,6 +344,11 @@ async function listen(
       grpc: (stream, { remote }) => {
         const { endpoints } = parts
         if (endpoints) serveGrpc(stream, (call) => serveSubscription(endpoints, call), { remote, clock, log, metrics })
+        else stream.destroy()
+      },
+      snapshot: (stream) => {
+        const { endpoints } = parts
+        if (endpoints) void serveSnapshot(endpoints.snapshots, stream, log)
         else stream.destroy()
       },
       packets: (stream) => {

@@ -106,6 +106,7 @@ function routerOf(
         throw netError('RPC_REMOTE', { text: messageOf(thrown), method, target: datacenter })
       }
     },
+    open: ({ datacenter }) => Promise.reject(endpointError('NO_PATH_TO_DATACENTER', { datacenter })),
     datacenters: () => ['dc1', 'dc2'],
     datacenterMaps: () => [],
   }

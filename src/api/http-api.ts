@@ -21,6 +21,7 @@ import { keyringRoutes } from './routes/keyring.ts'
 import { DEFAULT_KV_MAX_VALUE_BYTES, kvRoutes } from './routes/kv.ts'
 import { operatorRoutes } from './routes/operator.ts'
 import { sessionRoutes } from './routes/session.ts'
+import { snapshotRoutes } from './routes/snapshot.ts'
 import { DEFAULT_TXN_MAX_BYTES, txnRoutes } from './routes/txn.ts'
 
 export interface HttpApiOptions extends Omit<HttpServerOptions, 'routes' | 'acl'> {
@@ -68,6 +69,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...federationRoutes(ports, agent),
       ...keyringRoutes(ports),
       ...operatorRoutes(ports),
+      ...snapshotRoutes(ports),
     ],
   })
 }

@@ -41,6 +41,7 @@ import { allOperations } from './operations.ts'
 import type { Ports, Router } from './ports.ts'
 import { askerOf, questionKey } from './question-key.ts'
 import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
+import { Snapshots } from './snapshots.ts'
 import { TokenResolver } from './token-resolver.ts'
 import { cappedWaitMs, WAIT_JITTER_FRACTION } from './waits.ts'
 
@@ -78,6 +79,7 @@ export class Endpoints {
   readonly primaryDatacenter: string
   readonly #options: EndpointsOptions
   readonly acl: AclPort
+  readonly snapshots: Snapshots
   readonly #tokens: TokenResolver
   readonly #forwarder: Forwarder
   readonly #facts: Facts
@@ -98,6 +100,13 @@ export class Endpoints {
       ...options,
       acl: this.acl,
       askPrimary: (secret) => this.#forwarder.askAboutToken(secret, options.primaryDatacenter),
+    })
+    this.snapshots = new Snapshots({
+      ...options,
+      log: options.log.named('snapshot'),
+      directory: options.ports.spoolDirectory,
+      rightsOf: (token) => this.rightsOf(token),
+      forwarded: (token) => this.#tokens.forwarded(token),
     })
     this.#answers = new LiveAnswers({ ...options, limits: { ...LIVE_LIMITS, ...options.limits } })
     const served = [...allOperations, ...(options.operations ?? [])]

@@ -2,6 +2,7 @@
  * For tests: datacenters with real state over an engine in memory, joined by a router that carries encoded calls from
  * one to the other as the wire does.
  */
+import { type Duplex, duplexPair } from 'node:stream'
 import { type Clock, type Logger, Metrics, messageOf, seededRandom, silentLogger, systemClock } from '#base'
 import type { KeyOperations, KeyringResult } from '#gossip'
 import { netError } from '#net'
@@ -10,7 +11,8 @@ import { type Engine, openMemory } from '#store'
 import { type AclPort, NO_ACLS } from './acl-port.ts'
 import { Endpoints, type EndpointsOptions } from './endpoints.ts'
 import { endpointError } from './errors.ts'
-import type { EventPort, ForwardRequest, Router } from './ports.ts'
+import type { EventPort, ForwardRequest, Router, StreamRequest } from './ports.ts'
+import { serveSnapshot } from './snapshot-stream.ts'
 
 export const KEY = 'I8pGpYyHEpzLyYLkqHXoM97qQ4ySsT3LIGJkg/8eHxM='
 
@@ -87,10 +89,18 @@ export async function federation(names: readonly string[], options: FederationOp
         throw netError('RPC_REMOTE', { text: messageOf(error), method: request.method, target: request.datacenter })
       }
     }
+    const open = async ({ datacenter }: StreamRequest): Promise<Duplex> => {
+      const target = members.get(datacenter)
+      if (target === undefined) throw endpointError('NO_PATH_TO_DATACENTER', { datacenter })
+      const [ours, theirs] = duplexPair()
+      void serveSnapshot(target.endpoints.snapshots, theirs, log)
+      return ours
+    }
     const router: Router = {
       datacenter: name,
       primaryDatacenter,
       forward,
+      open,
       datacenters: () => [name, ...names.filter((each) => each !== name)],
       datacenterMaps: () => names.map((Datacenter) => ({ Datacenter, AreaID: 'wan', Coordinates: [] })),
     }

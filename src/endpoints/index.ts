@@ -49,10 +49,14 @@ export type {
   Ports,
   Router,
   ServersPort,
+  StreamRequest,
 } from './ports.ts'
 export { ALL_RIGHTS, type Facts, type Kept, keep, type Look, Rights } from './rights.ts'
 export * as session from './session.ts'
 export { expireSessions } from './session-expiry.ts'
+export type { SavedSnapshot } from './snapshot-call.ts'
+export { serveSnapshot } from './snapshot-stream.ts'
+export type { Snapshots } from './snapshots.ts'
 export * as status from './status.ts'
 export { SUBSCRIBE_PATH, serveSubscription } from './subscribe.ts'
 export * as txn from './txn.ts'

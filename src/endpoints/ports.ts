@@ -3,8 +3,16 @@
  *
  * federation/ implements Router, agent/ joins the rest together. Types only.
  */
+import type { Duplex } from 'node:stream'
 import type { AutopilotConfig, CAConfiguration, DatacenterMap, IssuedCert, RaftStats } from '#codec'
 import type { KeyOperations } from '#gossip'
+
+export interface StreamRequest {
+  readonly datacenter: string
+  /** What is spoken on it, by its ALPN name. */
+  readonly protocol: 'consul/rpc-snapshot'
+  readonly signal?: AbortSignal | undefined
+}
 
 export interface ForwardRequest {
   readonly datacenter: string
@@ -32,6 +40,12 @@ export interface Router {
    *   others when its servers do not answer
    */
   forward(request: ForwardRequest): Promise<Buffer>
+  /**
+   * Opens a stream to a server of another datacenter. Each side may end its own half first.
+   *
+   * @throws NO_PATH_TO_DATACENTER, DATACENTER_UNREACHABLE and others, as forward()
+   */
+  open(request: StreamRequest): Promise<Duplex>
   /** Every known datacenter, our own included, nearest first. */
   datacenters(): readonly string[]
   /** Coordinates of the servers of every datacenter. */
@@ -114,6 +128,8 @@ export interface Ports {
   readonly servers?: ServersPort
   /** Absent: always fresh. */
   readonly freshness?: Freshness
+  /** Where snapshots are kept while they are gathered or checked: it has to have room for all records. */
+  readonly spoolDirectory?: string
   /** Absent where connect is disabled. */
   readonly ca?: CAPort
   readonly keyring: KeyringPort

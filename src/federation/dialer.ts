@@ -48,9 +48,10 @@ export class RemoteDialer {
 
   /**
    * @param alpn - the protocol inside, e.g. "consul/rpc-multi"
+   * @param halfOpen - whether each side may end its own half first
    * @throws REMOTE_DC_UNREACHABLE naming the gateways that were tried and what the last one said
    */
-  async dial(server: RemoteServer, alpn: string, signal?: AbortSignal): Promise<Duplex> {
+  async dial(server: RemoteServer, alpn: string, signal?: AbortSignal, halfOpen = false): Promise<Duplex> {
     const { locator, reachability, random, identity } = this.#modules
     const own = identity()
     if (!own) throw this.unreachable(server.datacenter, [], 'this server has no certificate configured')
@@ -69,6 +70,7 @@ export class RemoteDialer {
           alpn,
           identity: own,
           timeoutMs: DIAL_TIMEOUT_MS,
+          allowHalfOpen: halfOpen,
           ...(signal ? { signal } : {}),
         })
         reachability.gatewayAnswered(address)

@@ -45,6 +45,7 @@ function recordedPrimary() {
     primaryDatacenter: 'dcp',
     datacenters: () => ['dc2', 'dcp'],
     datacenterMaps: () => [],
+    open: async () => assert.fail('no stream here'),
     forward: async (request) => {
       asked.push(request)
       const reply = replies.get(request.method)

@@ -8,9 +8,10 @@
  *
  * Source: RPC wire notes §7.
  */
+import type { Duplex } from 'node:stream'
 import { type Clock, codeOf, formatHostPort, type Metrics, type Random, shuffled } from '#base'
 import { type DatacenterMap, NodeCoordinate } from '#codec'
-import type { ForwardRequest, Router } from '#endpoints'
+import type { ForwardRequest, Router, StreamRequest } from '#endpoints'
 import { coordinateDistanceS, type GossipPool } from '#gossip'
 import { type RpcConnectionPool, RpcRemoteError } from '#net'
 import type { RemoteDialer } from './dialer.ts'
@@ -80,16 +81,8 @@ export class WanRouter implements Router {
 
   async forward(request: ProbeRequest): Promise<Buffer> {
     const { datacenter } = request
-    const { reachability, pool, metrics } = this.#modules
-    const servers = this.#inOrder(datacenter)
-    if (
-      servers.length === 0 &&
-      !(datacenter === this.primaryDatacenter && this.#modules.locator.of(datacenter).length > 0)
-    ) {
-      throw federationError('NO_PATH_TO_DATACENTER', { datacenter })
-    }
-    if (servers.length === 0 || (!request.probe && reachability.shut(datacenter))) throw this.#unreachable(datacenter)
-    metrics.count('consul.rpc.cross-dc', 1, { datacenter })
+    const { reachability, pool } = this.#modules
+    const servers = this.#serversOf(request)
     let last: unknown
     for (const server of this.#attempts(servers, request)) {
       try {
@@ -118,6 +111,34 @@ export class WanRouter implements Router {
     }
     reachability.failed(datacenter, last)
     throw this.#unreachable(datacenter, last)
+  }
+
+  /** A stream is opened once; what it carries is not to be sent again by anyone but the asker. */
+  async open({ datacenter, protocol, signal }: StreamRequest): Promise<Duplex> {
+    const { reachability, dialer } = this.#modules
+    let last: unknown
+    for (const { node } of this.#serversOf({ datacenter }).slice(0, MAX_SERVERS_TRIED)) {
+      try {
+        return await dialer.dial({ datacenter, node }, protocol, signal, true)
+      } catch (error) {
+        if (signal?.aborted) throw error
+        last = rootOf(error)
+      }
+    }
+    reachability.failed(datacenter, last)
+    throw this.#unreachable(datacenter, last)
+  }
+
+  /** Those that may answer, in the order to try. @throws NO_PATH_TO_DATACENTER, REMOTE_DC_UNREACHABLE */
+  #serversOf({ datacenter, probe }: Pick<ProbeRequest, 'datacenter' | 'probe'>): readonly ServerMember[] {
+    const { reachability, metrics, locator } = this.#modules
+    const servers = this.#inOrder(datacenter)
+    if (servers.length === 0 && !(datacenter === this.primaryDatacenter && locator.of(datacenter).length > 0)) {
+      throw federationError('NO_PATH_TO_DATACENTER', { datacenter })
+    }
+    if (servers.length === 0 || (!probe && reachability.shut(datacenter))) throw this.#unreachable(datacenter)
+    metrics.count('consul.rpc.cross-dc', 1, { datacenter })
+    return servers
   }
 
   /** Servers in the order to try. A read whose one connection breaks, as its gateway dies, has one more attempt. */

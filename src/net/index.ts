@@ -24,6 +24,7 @@ export {
   type GrpcStatus,
   serveGrpc,
 } from './grpc-server.ts'
+export { dropRest, type LedStream, MAX_LEAD_BYTES, readLed, writeLed } from './led-stream.ts'
 export { LimitedLog } from './limited-log.ts'
 export { type ListenOptions, listeningAddress, listenOn } from './listen.ts'
 export {

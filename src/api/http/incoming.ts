@@ -110,6 +110,11 @@ export class Incoming implements ApiRequest {
     return Array.isArray(value) ? value.join(', ') : value
   }
 
+  /** The body as it comes. Whoever stops reading leaves the rest to be dropped, so that the answer still goes out. */
+  stream(): AsyncIterable<Uint8Array> {
+    return this.#request.iterator({ destroyOnReturn: false })
+  }
+
   async body(limitBytes: number, tooLarge = (_: number) => apiError('BODY_TOO_LARGE', { limit: limitBytes })) {
     const announced = Number(this.#request.headers['content-length'] ?? 0)
     if (announced > limitBytes) throw tooLarge(announced)

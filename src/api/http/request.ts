@@ -20,6 +20,8 @@ export interface ApiRequest {
   header(name: string): string | undefined
   /** Reads the body. @throws HanseError BODY_TOO_LARGE, or what `tooLarge` makes */
   body(limitBytes: number, tooLarge?: (size: number) => HanseError): Promise<Buffer>
+  /** The body as it comes, for one that no limit is known of here. */
+  stream(): AsyncIterable<Uint8Array>
   /** Aborted when the caller is gone. */
   readonly signal: AbortSignal
 }

@@ -38,3 +38,17 @@ export const EventFireRequest = struct('EventFireRequest', {
   ...queryOptions,
 })
 export type EventFireRequest = ReturnType<typeof EventFireRequest.of>
+
+/** In front of a snapshot stream. `Op`: SNAPSHOT_OP. */
+export const SnapshotRequest = struct('SnapshotRequest', {
+  AllowStale: bool,
+  Datacenter: string,
+  Op: int,
+  Token: string,
+})
+export type SnapshotRequest = ReturnType<typeof SnapshotRequest.of>
+
+export const SNAPSHOT_OP = { save: 0, restore: 1 } as const
+
+export const SnapshotResponse = struct('SnapshotResponse', { Error: string, ...queryMeta })
+export type SnapshotResponse = ReturnType<typeof SnapshotResponse.of>
