@@ -9,6 +9,6 @@ export const Members = list(Member)
 
 /** What /v1/agent/self says, as far as commands show it. */
 export const AgentSelf = struct('Self', {
-  Config: struct('Config', { Datacenter: string, NodeName: string }),
+  Config: struct('Config', { Datacenter: string, NodeName: string, Version: string }),
   Stats: map(map(string)),
 })

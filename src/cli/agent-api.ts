@@ -49,6 +49,11 @@ export class AgentApi {
     })
   }
 
+  /** A long answer and its index: to be read as it arrives. @throws REQUEST_FAILED */
+  async open(doing: string, path: string): Promise<{ readonly index: number; readonly body: AsyncIterable<Buffer> }> {
+    return this.#framed(doing, () => this.#client.open('GET', path, { signal: this.#signal }))
+  }
+
   /** An answer without end, as it arrives. @throws REQUEST_FAILED */
   async *stream(doing: string, path: string, query: Query): AsyncGenerator<Buffer> {
     try {

@@ -220,6 +220,12 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   rtt: { summary: 'Estimates the round-trip time between two nodes', load: () => import('./rtt.ts') },
   'services deregister': { summary: 'Takes services from the agent', load: () => import('./services-deregister.ts') },
   'services register': { summary: 'Registers services with the agent', load: () => import('./services-register.ts') },
+  'snapshot inspect': { summary: 'Shows what is in a saved snapshot', load: () => import('./snapshot-inspect.ts') },
+  'snapshot restore': {
+    summary: 'Puts a saved snapshot in the place of everything in a datacenter',
+    load: () => import('./snapshot-restore.ts'),
+  },
+  'snapshot save': { summary: 'Saves everything of a datacenter in a file', load: () => import('./snapshot-save.ts') },
   'tls ca create': { summary: 'Makes a certificate authority', load: () => import('./tls-ca-create.ts') },
   'tls cert create': { summary: 'Makes a certificate signed by the CA', load: () => import('./tls-cert-create.ts') },
   up: { summary: 'Starts a federation of datacenters on this machine', load: () => import('./up.ts') },

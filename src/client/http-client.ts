@@ -6,6 +6,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
+import { pipeline, Readable } from 'node:stream'
 import { codeOf, messageOf } from '#base'
 import type { Kind } from '#codec'
 import { clientError } from './errors.ts'
@@ -39,7 +40,7 @@ export type Query = Readonly<Record<string, string | number | boolean | readonly
 
 export interface RequestOptions {
   readonly query?: Query
-  /** A Buffer or text as it is; anything else as JSON. */
+  /** A Buffer or text as it is, a stream as it comes; anything else as JSON. */
   readonly body?: unknown
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
@@ -165,11 +166,11 @@ export class HttpClient {
           status: response.statusCode ?? 0,
           headers: response.headers,
           body: Buffer.concat(chunks),
-          index: Number(response.headers['x-consul-index'] ?? 0),
+          index: indexOf(response),
         })
       })
     })
-    request.end(encodeBody(options.body))
+    send(request, options.body)
     return promise
   }
 
@@ -194,11 +195,15 @@ export class HttpClient {
   }
 
   /**
-   * The body of a successful answer as it arrives, for streams that do not end (monitor).
+   * A successful answer whose body is read as it arrives, to its end or until the reader stops.
    *
-   * @throws API_STATUS, API_UNREACHABLE; ends when the signal is aborted
+   * @throws API_STATUS, API_UNREACHABLE; reading ends when the signal is aborted
    */
-  async *stream(method: string, path: string, options: RequestOptions = {}): AsyncGenerator<Buffer> {
+  async open(
+    method: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<{ readonly index: number; readonly body: AsyncIterable<Buffer> }> {
     const request = this.#open(method, path, options)
     const url = `${this.#endpoint.base}${path}`
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
@@ -208,7 +213,11 @@ export class HttpClient {
     )
     const onAbort = () => request.destroy()
     options.signal?.addEventListener('abort', onAbort, { once: true })
-    request.end(encodeBody(options.body))
+    send(request, options.body)
+    const settle = () => {
+      options.signal?.removeEventListener('abort', onAbort)
+      request.destroy()
+    }
     try {
       const response = await promise
       if (response.statusCode !== 200) {
@@ -217,12 +226,23 @@ export class HttpClient {
           .trim()
         throw clientError('API_STATUS', { statusCode: response.statusCode ?? 0, body, method, path })
       }
-      for await (const chunk of response) yield chunk
+      return { index: indexOf(response), body: settling(response, settle) }
+    } catch (error) {
+      settle()
+      throw error
+    }
+  }
+
+  /**
+   * The body of a successful answer as it arrives, for streams that do not end (monitor).
+   *
+   * @throws API_STATUS, API_UNREACHABLE; ends when the signal is aborted
+   */
+  async *stream(method: string, path: string, options: RequestOptions = {}): AsyncGenerator<Buffer> {
+    try {
+      yield* (await this.open(method, path, options)).body
     } catch (error) {
       if (!options.signal?.aborted) throw error
-    } finally {
-      options.signal?.removeEventListener('abort', onAbort)
-      request.destroy()
     }
   }
 
@@ -251,7 +271,27 @@ export class HttpClient {
   }
 }
 
+/** Sends the body, a stream as fast as it is taken, and ends the request. */
+function send(request: http.ClientRequest, body: unknown): void {
+  // An error of either is told as the request's.
+  if (body instanceof Readable) pipeline(body, request, () => {})
+  else request.end(encodeBody(body))
+}
+
+async function* settling(response: http.IncomingMessage, settle: () => void): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of response) yield chunk
+  } finally {
+    settle()
+  }
+}
+
+function indexOf(response: http.IncomingMessage): number {
+  return Number(response.headers['x-consul-index'] ?? 0)
+}
+
 function encodeBody(body: unknown): string | Buffer | undefined {
+  if (body instanceof Readable) return undefined
   if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) return body
   return JSON.stringify(body)
 }
