@@ -90,6 +90,13 @@ export const storeError = errorTable({
     message: (facts: PlaceFacts) => `Cannot use etcd "${facts.path}": it refuses: ${facts.reason}`,
     hint: () => 'Give this server the rights to read and write below its prefix, with a certificate that etcd trusts',
   },
+  STORE_OTHER_ETCD: {
+    status: 500,
+    message: (facts: PlaceFacts) =>
+      `Cannot use etcd "${facts.path}": it is not the one that this server has its data from: ${facts.reason}`,
+    hint: () =>
+      'Point it at its own etcd again; if that was emptied or set back on purpose, restart the servers. Reads go on from memory',
+  },
   STORE_WRITER_CLASH: {
     status: 500,
     message: (facts: { path: string; writer: string }) =>

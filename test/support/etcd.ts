@@ -41,13 +41,15 @@ export class EtcdProcess {
     this.#args = args
   }
 
-  start(): void {
+  /** @param further - arguments of this start only */
+  start(further: readonly string[] = []): void {
     const args = [
       ...['--name', this.name, '--data-dir', this.dataDir],
       ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
       ...['--listen-peer-urls', this.peerUrl, '--initial-advertise-peer-urls', this.peerUrl],
       ...['--heartbeat-interval', '100', '--election-timeout', '1000', '--log-level', 'warn'],
       ...this.#args,
+      ...further,
     ]
     const child = spawn(etcdBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
@@ -66,9 +68,10 @@ export class EtcdProcess {
   async signal(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    const ends = signal === 'SIGKILL' || signal === 'SIGTERM'
+    const gone = ends ? new Promise<void>((resolve) => child.once('close', () => resolve())) : undefined
     child.kill(signal)
-    if (signal === 'SIGKILL' || signal === 'SIGTERM') await gone
+    await gone
   }
 }
 

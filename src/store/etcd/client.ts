@@ -4,6 +4,9 @@
  * Every call that goes through here may be sent twice: reads change nothing, and writes carry comparisons by which a
  * second sending has no effect (see commits.ts). So an answer that was lost is asked for again, and callers never have
  * to wonder which member is alive.
+ *
+ * The first answer says which etcd it is. A member of another one, or one that has gone back to an older state, is passed
+ * over; where all are such, the call fails with STORE_OTHER_ETCD.
  */
 import {
   ChannelCredentials,
@@ -15,10 +18,10 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
-import { type Clock, sleep } from '#base'
+import { type Clock, codeOf, messageOf, sleep } from '#base'
 import type { ProtobufMessage } from '#codec'
 import { storeError } from '../errors.ts'
-import type { EtcdMethod } from './methods.ts'
+import type { EtcdHeader, EtcdMethod } from './methods.ts'
 
 /** How long one member is given for an answer, before the next is asked; doubled from attempt to attempt. */
 const ATTEMPT_MS = 2_000
@@ -76,6 +79,9 @@ export class EtcdClient {
   #members: readonly Member[]
   #current = 0
   #closed = false
+  /** The etcd that was reached first, and a revision that it has reached. */
+  #cluster: bigint | undefined
+  #revision = 0
 
   constructor(options: EtcdClientOptions) {
     this.#options = options
@@ -100,11 +106,12 @@ export class EtcdClient {
   /**
    * Asks until a member answers.
    *
-   * @throws STORE_UNREACHABLE when none did in time, STORE_FULL, STORE_REFUSED, STORE_CLOSED; the reason of the signal
+   * @throws STORE_UNREACHABLE when none did in time, STORE_OTHER_ETCD, STORE_FULL, STORE_REFUSED, STORE_CLOSED; the reason of the signal
    */
   async call<Q, R>(method: EtcdMethod<Q, R>, request: Q, { timeoutMs, signal, once = false }: CallLimits): Promise<R> {
     const { clock } = this.#options
     const deadline = clock.nowMs() + timeoutMs
+    let others = 0
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted()
       if (this.#closed) throw storeError('STORE_CLOSED', { path: this.place })
@@ -113,14 +120,34 @@ export class EtcdClient {
       try {
         return await this.#once(member, method, request, Math.min(leftMs, ATTEMPT_MS * 2 ** attempt), signal)
       } catch (error) {
-        if (!isServiceError(error)) throw error
-        if (!RETRIED.has(error.code) || signal?.aborted) throw this.#refused(error)
+        const other = codeOf(error) === 'STORE_OTHER_ETCD'
+        if (!other && !isServiceError(error)) throw error
+        if (isServiceError(error) && (!isRetried(error) || signal?.aborted)) throw this.#refused(error, attempt > 0)
         this.#avoid(member)
+        if (other && ++others >= this.#members.length) throw error
         const round = Math.floor((attempt + 1) / this.#members.length)
         const pauseMs = round === 0 ? 0 : Math.min(RETRY_MS * 2 ** (round - 1), MAX_RETRY_MS)
-        if (once || clock.nowMs() + pauseMs >= deadline) throw this.#unreachable(error)
+        if (once || clock.nowMs() + pauseMs >= deadline) throw other ? error : this.#unreachable(error)
         await sleep(clock, pauseMs, signal)
       }
+    }
+  }
+
+  /** Takes note of a revision at which etcd certainly was the one that is followed. */
+  saw(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
+  }
+
+  /** Throws where an answer is not from the etcd that was reached first. @param least - what it must have reached */
+  check({ cluster, revision }: EtcdHeader, least = 0): void {
+    this.#cluster ??= cluster
+    if (cluster !== this.#cluster) {
+      const reason = `it is cluster ${cluster.toString(16)}, not ${this.#cluster.toString(16)}`
+      throw storeError('STORE_OTHER_ETCD', { path: this.place, reason })
+    }
+    if (revision < least) {
+      const reason = `it is at revision ${revision}, and was at ${least} before`
+      throw storeError('STORE_OTHER_ETCD', { path: this.place, reason })
     }
   }
 
@@ -159,6 +186,8 @@ export class EtcdClient {
   #once<Q, R>(member: Member, method: EtcdMethod<Q, R>, request: Q, timeoutMs: number, signal?: AbortSignal) {
     const { path, encode, decode } = wire(method)
     const { promise, resolve, reject } = Promise.withResolvers<R>()
+    // Everything that was seen before this is sent must be in its answer.
+    const least = this.#revision
     const options = { deadline: this.#options.clock.wallMs() + Math.max(1, timeoutMs) }
     const call = this.#connected(member).makeUnaryRequest(
       path,
@@ -170,7 +199,15 @@ export class EtcdClient {
       (error, reply) => {
         if (error) reject(error)
         else if (reply === undefined) reject(new Error('etcd answered nothing'))
-        else resolve(reply)
+        else {
+          try {
+            const header = method.newest?.(reply)
+            if (header) this.check(header, least)
+            resolve(reply)
+          } catch (other) {
+            reject(other)
+          }
+        }
       },
     )
     const cancel = () => call.cancel()
@@ -178,14 +215,16 @@ export class EtcdClient {
     return promise.finally(() => signal?.removeEventListener('abort', cancel))
   }
 
-  #unreachable(error: ServiceError): Error {
-    return storeError('STORE_UNREACHABLE', { path: this.place, reason: error.details || error.message }, error)
+  #unreachable(error: unknown): Error {
+    const reason = isServiceError(error) && error.details ? error.details : messageOf(error)
+    return storeError('STORE_UNREACHABLE', { path: this.place, reason }, error)
   }
 
-  #refused(error: ServiceError): Error {
+  /** @param triedBefore - whether it was sent before, and may have happened then */
+  #refused(error: ServiceError, triedBefore: boolean): Error {
     const facts = { path: this.place, reason: error.details || error.message }
     if (error.code === status.RESOURCE_EXHAUSTED && /space/.test(facts.reason)) {
-      return storeError('STORE_FULL', facts, error)
+      return storeError(triedBefore ? 'STORE_UNREACHABLE' : 'STORE_FULL', facts, error)
     }
     return storeError('STORE_REFUSED', facts, error)
   }
@@ -194,6 +233,11 @@ export class EtcdClient {
     this.#closed = true
     for (const { client } of this.#members) client?.close()
   }
+}
+
+function isRetried({ code, details }: ServiceError): boolean {
+  // One that is behind with what it has agreed on asks to wait.
+  return RETRIED.has(code) || (code === status.RESOURCE_EXHAUSTED && /too many requests/.test(details))
 }
 
 function memberOf(endpoint: string): Member {

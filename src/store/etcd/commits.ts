@@ -33,6 +33,10 @@ import { range, txn } from './methods.ts'
 
 /** How long a fold may take, all attempts together: longer than an election of etcd's. */
 export const COMMIT_MS = 10_000
+/** Folds that may wait for their batches while the next is sent. */
+const MAX_ANSWERING = 8
+/** Errors that whoever waits would meet as well. */
+const HOPELESS: ReadonlySet<string> = new Set(['STORE_UNREACHABLE', 'STORE_REPLACED', 'STORE_OTHER_ETCD'])
 /** Times that the mark may be found elsewhere than it was read a moment ago. */
 const MAX_MARK_ATTEMPTS = 4
 
@@ -47,14 +51,17 @@ export interface CommitsOptions {
   readonly nonce: string
   /** Resolves when every subscriber has what was changed up to a revision; then tells the last batch's revision. */
   readonly delivered: (revision: number) => Promise<{ readonly lastBatch: number; has(revision: number): boolean }>
-  /** The generation of these keys was replaced. */
-  readonly onReplaced: () => void
+  /** The generation of these keys is no longer there at a revision. @throws where something else is the matter */
+  readonly onReplaced: (revision: number) => Promise<void>
 }
 
-/** What became of a fold. */
-type Outcome =
-  | { readonly kind: 'done'; readonly revision: number; readonly changed: boolean | undefined }
-  | { readonly kind: 'conflict'; readonly revisions: ReadonlyMap<string, number> }
+/** What became of a fold. `changed` is undefined where it is not known whether it changed anything. */
+interface Done {
+  readonly kind: 'done'
+  readonly revision: number
+  readonly changed: boolean | undefined
+}
+type Outcome = Done | { readonly kind: 'conflict'; readonly revisions: ReadonlyMap<string, number> }
 
 export class Commits {
   readonly #options: CommitsOptions
@@ -64,8 +71,10 @@ export class Commits {
   #mark: number | undefined
   #sequence = 0
   #pumping: Promise<void> | undefined
-  /** One at a time: a fold, or what must not be beside one. */
+  /** One at a time: a fold that is being sent, or what must not be beside one. */
   #turn = Promise.resolve()
+  /** Folds that are written, and not delivered yet. */
+  readonly #answering = new Set<Promise<void>>()
 
   constructor(options: CommitsOptions, keys: Generation) {
     this.#options = options
@@ -73,8 +82,8 @@ export class Commits {
   }
 
   /**
-   * Begins to write into a generation: moves the mark, and so fences off what an earlier process of this server may
-   * still have on its way.
+   * Begins, in a turn, to write into a generation: moves the mark, and so fences off what an earlier process of this
+   * server may still have on its way.
    *
    * @param mark - where the mark is, where that was just written
    * @returns the mark's revision
@@ -91,19 +100,22 @@ export class Commits {
     return this.#nextMark().value
   }
 
-  /** Runs `task` while nothing is being written, and refuses then what has waited meanwhile, if it says with what. */
-  async exclusively<T>(task: () => Promise<{ readonly value: T; readonly refuse: Error }>): Promise<T> {
+  /** Runs `task` while nothing is being written. */
+  async inTurn<T>(task: () => Promise<T>): Promise<T> {
     const before = this.#turn
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#turn = promise
     try {
       await before
-      const { value, refuse } = await task()
-      this.#queue.fail(refuse)
-      return value
+      return await task()
     } finally {
       resolve()
     }
+  }
+
+  /** Refuses all that waits. */
+  refuse(error: unknown): void {
+    this.#queue.fail(error)
   }
 
   /** @throws STORE_BUSY, through the queue */
@@ -115,44 +127,59 @@ export class Commits {
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
     await this.#pumping
+    await Promise.all(this.#answering)
   }
 
   async #pump(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
     while (this.#queue.length > 0) {
-      const before = this.#turn
-      const { promise, resolve: endTurn } = Promise.withResolvers<void>()
-      this.#turn = promise
-      await before
-      const taken = this.#queue.length > 0 ? this.#queue.takeAccepted(foldRule()) : []
-      try {
-        if (taken.length > 0) await this.#commitFold(taken)
-      } catch (error) {
-        this.#options.metrics?.count('hanse.store.failed')
-        for (const { reject } of taken) reject(error)
-        // Who waits behind would wait as long for the same answer.
-        if (codeOf(error) === 'STORE_UNREACHABLE' || codeOf(error) === 'STORE_REPLACED') this.#queue.fail(error)
-      } finally {
-        endTurn()
-      }
+      await this.inTurn(() => this.#commitNext())
+      while (this.#answering.size >= MAX_ANSWERING) await Promise.race(this.#answering)
     }
     this.#pumping = undefined
   }
 
-  async #commitFold(fold: readonly QueuedTransaction[]): Promise<void> {
-    this.#mark ??= await this.#moveMark()
-    this.#options.metrics?.sample('hanse.store.fold', fold.length)
-    const keys = this.#keys
-    const outcome = await this.#send(fold.map(({ transaction }) => transaction))
-    if (outcome.kind === 'done') {
-      const log = await this.#options.delivered(outcome.revision)
-      const changed = outcome.changed ?? log.has(outcome.revision)
-      for (const { resolve } of fold) resolve({ ok: true, revision: changed ? outcome.revision : log.lastBatch })
-      return
+  async #commitNext(): Promise<void> {
+    const fold = this.#queue.length > 0 ? this.#queue.takeAccepted(foldRule()) : []
+    if (fold.length === 0) return
+    try {
+      this.#mark ??= await this.#moveMark()
+      this.#options.metrics?.sample('hanse.store.fold', fold.length)
+      const keys = this.#keys
+      const outcome = await this.#send(fold.map(({ transaction }) => transaction))
+      if (outcome.kind === 'conflict') this.#sortOut(fold, keys, outcome.revisions)
+      else {
+        // Not waited for: the next fold is on its way to etcd while this one's batch comes from there.
+        const answering: Promise<void> = this.#answer(fold, outcome).finally(() => this.#answering.delete(answering))
+        this.#answering.add(answering)
+      }
+    } catch (error) {
+      this.#fail(fold, error)
+      // Who waits behind would wait as long for the same answer.
+      if (HOPELESS.has(codeOf(error) ?? '')) this.#queue.fail(error)
     }
+  }
+
+  #fail(fold: readonly QueuedTransaction[], error: unknown): void {
+    this.#options.metrics?.count('hanse.store.failed')
+    for (const { reject } of fold) reject(error)
+  }
+
+  async #answer(fold: readonly QueuedTransaction[], { revision, changed }: Done): Promise<void> {
+    try {
+      const log = await this.#options.delivered(revision)
+      const answered = (changed ?? log.has(revision)) ? revision : log.lastBatch
+      for (const { resolve } of fold) resolve({ ok: true, revision: answered })
+    } catch (error) {
+      this.#fail(fold, error)
+    }
+  }
+
+  /** Answers those whose expectations do not hold, and has the others tried again. */
+  #sortOut(fold: readonly QueuedTransaction[], keys: Generation, revisions: ReadonlyMap<string, number>): void {
     const again: QueuedTransaction[] = []
     for (const queued of fold) {
-      const conflicts = conflictsOf(queued.transaction, keys, outcome.revisions)
+      const conflicts = conflictsOf(queued.transaction, keys, revisions)
       if (conflicts.length > 0) queued.resolve({ ok: false, conflicts })
       else again.push(queued)
     }
@@ -177,7 +204,7 @@ export class Commits {
       return { kind: 'done', revision, changed: changedRecords(request, reply, mark) }
     }
     const found = reply.replies?.at(-1)?.range?.kvs?.[0]
-    if (found === undefined) throw this.#replaced(reply)
+    if (found === undefined) throw await this.#replaced(reply)
     if (found.modRevision === mark.expect) return { kind: 'conflict', revisions: revisionsIn(request, reply) }
     if (!found.value?.equals(mark.value)) throw this.#clash()
     // An earlier sending of this very fold happened.
@@ -225,7 +252,7 @@ export class Commits {
       const revision = reply.header?.revision ?? 0
       if (reply.succeeded) return revision
       const [generation, mark] = (reply.replies ?? []).map((each) => each.range?.kvs?.[0])
-      if (generation?.value?.toString() !== String(this.#keys.number)) throw this.#replaced(reply)
+      if (generation?.value?.toString() !== String(this.#keys.number)) throw await this.#replaced(reply)
       if (mark?.value?.equals(value)) return mark.modRevision
     }
     throw this.#clash()
@@ -235,9 +262,10 @@ export class Commits {
     return this.#options.client.call(txn, request, { timeoutMs: COMMIT_MS, once })
   }
 
-  #replaced(reply: EtcdTxnReply): Error {
-    this.#options.onReplaced()
-    return storeError('STORE_REPLACED', { revision: reply.header?.revision ?? 0 })
+  async #replaced(reply: EtcdTxnReply): Promise<Error> {
+    const revision = reply.header?.revision ?? 0
+    await this.#options.onReplaced(revision)
+    return storeError('STORE_REPLACED', { revision })
   }
 
   #clash(): Error {

@@ -8,7 +8,7 @@
  * Reads that must be linearizable ask etcd for the revision of the last commit of all and wait until the stream has
  * brought it. The same is done every second, so that it is known how old what is in memory may be.
  */
-import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random, sleep, type Timer } from '#base'
+import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random, type Timer, uuid } from '#base'
 import type { EtcdKeyValue } from '#codec'
 import { ChangeLog } from '../change-log.ts'
 import type {
@@ -26,11 +26,11 @@ import { checkTransaction } from '../transaction.ts'
 import { EtcdClient, type EtcdIdentity } from './client.ts'
 import { Commits } from './commits.ts'
 import { allBelow, type rangeOf } from './fold.ts'
-import { establish, generationNow } from './identity.ts'
+import { establish, generationNow, verify } from './identity.ts'
 import { type Generation, type GenerationPlace, Keyspace } from './keyspace.ts'
 import { EtcdLeases } from './leases.ts'
 import { range } from './methods.ts'
-import { publish, sweep, writeDraft } from './replacement.ts'
+import { type Draft, publish, sweep, writeDraft } from './replacement.ts'
 import { Watcher } from './watcher.ts'
 
 /** Records in one answer of a load. */
@@ -39,6 +39,8 @@ const PAGE_RECORDS = 1_000
 const READ_MS = 10_000
 /** How often it is asked whether anything is missing here. */
 const HEARTBEAT_MS = 1_000
+/** How often what restores left behind is looked for. */
+const SWEEP_MS = 300_000
 /** Between attempts to follow a new generation, or to begin anew after a gap. */
 const FOLLOW_RETRY_MS = 500
 
@@ -96,7 +98,11 @@ class OpenEtcd implements EtcdEngine {
   #following = Promise.resolve()
   /** A generation is being made the datacenter's from here. */
   #publishing = false
-  #heartbeat: Timer | undefined
+  readonly #timers: Timer[] = []
+  /** Code of the error that the last heartbeat met. */
+  #silent: string | undefined
+  /** Which store it is, as it says itself. */
+  #store = ''
   /** When it was last asked, with success, whether anything is missing here. */
   #confirmedMs: number
   #barrier: { readonly begun: boolean; readonly promise: Promise<number> } | undefined
@@ -109,7 +115,7 @@ class OpenEtcd implements EtcdEngine {
     this.#keyspace = new Keyspace(prefix)
     this.#keys = this.#keyspace.of({ number: 0, floor: 0 })
     this.#confirmedMs = clock.nowMs()
-    this.#leases = new EtcdLeases({ client, keyspace: this.#keyspace, clock })
+    this.#leases = new EtcdLeases({ client, keyspace: this.#keyspace, clock, random })
     this.#commits = new Commits(
       {
         client,
@@ -122,29 +128,59 @@ class OpenEtcd implements EtcdEngine {
           await this.#delivered(revision)
           return this.#log
         },
-        onReplaced: () => this.#watcher?.end(storeError('STORE_REPLACED', { revision: this.#log.revision })),
+        onReplaced: async (revision) => {
+          await this.#verify()
+          void this.#watcher?.replaced(revision)
+        },
       },
       this.#keys,
     )
   }
 
   async start(): Promise<void> {
-    const { datacenter, clock } = this.#options
-    await establish(this.#client, this.#keyspace, datacenter)
-    await this.#follow()
-    void sweep(this.#replacement).catch((error: unknown) => {
-      this.#options.log.debug('what a restore left behind was not removed', { error: messageOf(error) })
-    })
-    this.#heartbeat = clock.every(HEARTBEAT_MS, () => void this.barrier().catch(() => {}))
+    const { datacenter, clock, random } = this.#options
+    this.#store = await establish(this.#client, this.#keyspace, datacenter, uuid(random))
+    await this.#commits.inTurn(() => this.#follow())
+    const sweepAgain = () => {
+      void sweep(this.#replacement).catch((error: unknown) => {
+        this.#options.log.debug('what a restore left behind was not removed', { error: messageOf(error) })
+      })
+    }
+    sweepAgain()
+    this.#timers.push(
+      clock.every(HEARTBEAT_MS, () => void this.#heartbeat()),
+      clock.every(SWEEP_MS, sweepAgain),
+    )
+  }
+
+  /** Asks whether anything is missing here, and says when that begins or ceases to fail. */
+  async #heartbeat(): Promise<void> {
+    const { log } = this.#options
+    try {
+      await this.barrier()
+      if (this.#silent !== undefined) log.info('etcd answers again')
+      this.#silent = undefined
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== this.#silent && !this.#closing) {
+        log.error('cannot ask etcd what is new, reads go on from memory', { error: messageOf(error) })
+      }
+      this.#silent = code
+    }
+  }
+
+  #verify() {
+    return verify(this.#client, this.#keyspace, this.#options.datacenter, this.#store)
   }
 
   get #replacement() {
     return { client: this.#client, keyspace: this.#keyspace, clock: this.#options.clock }
   }
 
-  /** Begins to follow the generation that there is now. `published`: this engine has just made it that. */
+  /** In a turn of the commits: begins to follow the generation that there is now. `published`: this engine's own. */
   async #follow(published?: GenerationPlace): Promise<void> {
     const { clock, log } = this.#options
+    if (published === undefined) await this.#verify()
     const keys = this.#keyspace.of(published ?? (await generationNow(this.#client, this.#keyspace)))
     const revision = await this.#commits.start(keys, published?.floor)
     if (this.#closing) return
@@ -158,10 +194,13 @@ class OpenEtcd implements EtcdEngine {
         log: changes,
         clock,
         logger: log,
-        own: keys.writer(this.#options.writer),
+        own: this.#own(keys),
+        verify: () => this.#verify(),
         onEnd: (error) => {
           changes.fail(error)
-          if (this.#watcher === watcher && !this.#publishing) this.#followAgain(error)
+          if (this.#watcher !== watcher) return
+          this.#watcher = undefined
+          if (!this.#publishing) this.#followAgain(error)
         },
       },
       revision,
@@ -169,34 +208,50 @@ class OpenEtcd implements EtcdEngine {
     this.#watcher = watcher
   }
 
+  #own(keys: Generation): string {
+    return keys.writer(this.#options.writer)
+  }
+
+  #hasOwn(marks: readonly EtcdKeyValue[] | null, keys: Generation): boolean {
+    const own = this.#own(keys)
+    return marks?.some(({ key }) => key === own) ?? false
+  }
+
   /** History was compacted away, or all was replaced: subscribers were told, and load again. */
   #followAgain(reason: unknown): void {
     const { clock, log } = this.#options
-    this.#watcher = undefined
     if (this.#closing) return
     log.warn('the stream of changes from etcd has a gap, following anew', { reason: messageOf(reason) })
-    const again = async (): Promise<void> => {
-      while (!this.#closing) {
-        try {
-          return await this.#follow()
-        } catch (error) {
-          log.warn('cannot follow etcd, trying again', { error: messageOf(error) })
-          await sleep(clock, FOLLOW_RETRY_MS)
-        }
-      }
+    const attempt = () => {
+      if (this.#closing) return
+      this.#following = this.#commits.inTurn(() => this.#follow())
+      // Those who wait for it hear it as well.
+      this.#following.catch((error: unknown) => {
+        if (this.#closing) return
+        log.warn('cannot follow etcd, trying again', { error: messageOf(error) })
+        clock.after(FOLLOW_RETRY_MS, attempt)
+      })
     }
-    this.#following = again()
+    attempt()
   }
 
+  /** What follows etcd now. @throws why nothing does */
+  async #followed(): Promise<Watcher> {
+    for (;;) {
+      const following = this.#following
+      await following
+      if (this.#watcher !== undefined) return this.#watcher
+      if (following === this.#following) throw this.#closed()
+    }
+  }
+
+  /** Where history was lost meanwhile, those who follow load again, and have it then. */
   async #delivered(revision: number): Promise<void> {
     for (;;) {
-      await this.#following
-      if (this.#watcher === undefined) throw this.#closed()
+      const watcher = await this.#followed()
       try {
-        await this.#watcher.reached(revision)
-        return
+        return await watcher.reached(revision)
       } catch (error) {
-        // Where history was lost, those who follow load again, and have it then.
         if (codeOf(error) !== 'STORE_HISTORY_GONE') throw error
       }
     }
@@ -205,33 +260,34 @@ class OpenEtcd implements EtcdEngine {
   async replaceAll(records: AsyncIterable<readonly Content[]>): Promise<{ revision: number }> {
     this.#assertOpen()
     const draft = await writeDraft(this.#replacement, records)
-    const mark = { writer: this.#options.writer, value: this.#commits.newMark() }
-    const revision = await this.#commits.exclusively(async () => {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#following = promise
-      this.#publishing = true
-      let refuse: Error | undefined
-      try {
-        const floor = await publish(this.#replacement, draft, mark)
-        refuse = storeError('STORE_REPLACED', { revision: floor })
-        this.#watcher?.end(refuse)
-        await this.#follow({ number: draft.number, floor })
-        return { value: floor, refuse }
-      } catch (error) {
-        // It may have happened: what there is now is found out.
-        this.#watcher?.end(refuse ?? error)
-        this.#followAgain(error)
-        throw error
-      } finally {
-        this.#publishing = false
-        resolve()
-      }
-    })
+    const revision = await this.#commits.inTurn(() => this.#publish(draft))
     this.#options.metrics?.count('hanse.store.replaced')
     await sweep(this.#replacement).catch((error: unknown) => {
       this.#options.log.warn('the replaced records are not removed yet', { error: messageOf(error) })
     })
     return { revision }
+  }
+
+  async #publish(draft: Draft): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#following = promise
+    this.#publishing = true
+    const mark = { writer: this.#options.writer, value: this.#commits.newMark() }
+    try {
+      const floor = await publish(this.#replacement, draft, mark)
+      await this.#watcher?.replaced(floor)
+      await this.#follow({ number: draft.number, floor })
+      this.#commits.refuse(storeError('STORE_REPLACED', { revision: floor }))
+      return floor
+    } catch (error) {
+      // It may have happened: what there is now is found out.
+      this.#watcher?.end(error)
+      this.#followAgain(error)
+      throw error
+    } finally {
+      this.#publishing = false
+      resolve()
+    }
   }
 
   async load(onRecords: (batch: readonly StoredRecord[]) => void): Promise<{ revision: number }> {
@@ -252,7 +308,8 @@ class OpenEtcd implements EtcdEngine {
     }
     const { kvs } = await this.#read(allBelow(keys.writers, { keysOnly: true, revision: snapshot }))
     const revision = highest(kvs)
-    if (keys === this.#keys) await this.#delivered(revision)
+    if (!this.#hasOwn(kvs, keys)) await this.#verify()
+    else if (keys === this.#keys) await this.#delivered(revision)
     return { revision }
   }
 
@@ -304,9 +361,18 @@ class OpenEtcd implements EtcdEngine {
   async #lastCommit(): Promise<number> {
     const { clock, metrics } = this.#options
     const askedMs = clock.nowMs()
-    await this.#following
-    const { kvs } = await this.#read(allBelow(this.#keys.writers, { keysOnly: true }))
-    await this.#delivered(highest(kvs))
+    for (;;) {
+      const watcher = await this.#followed()
+      const keys = this.#keys
+      const { kvs, header } = await this.#read(allBelow(keys.writers, { keysOnly: true }))
+      if (this.#hasOwn(kvs, keys)) {
+        await this.#delivered(highest(kvs))
+        break
+      }
+      // Without this server's mark the generation is none any more, and says nothing about the last commit.
+      await this.#verify()
+      await watcher.replaced(header?.revision ?? 0)
+    }
     this.#confirmedMs = Math.max(this.#confirmedMs, askedMs)
     metrics?.gauge('hanse.store.stale_ms', clock.nowMs() - askedMs)
     return this.#log.lastBatch
@@ -339,7 +405,7 @@ class OpenEtcd implements EtcdEngine {
   }
 
   async #close(): Promise<void> {
-    this.#heartbeat?.cancel()
+    for (const timer of this.#timers) timer.cancel()
     await this.#commits.idle()
     await this.#leases.close(this.#closed())
     this.#watcher?.end(this.#closed())

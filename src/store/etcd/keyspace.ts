@@ -1,14 +1,14 @@
 /**
  * Where a datacenter's data is in etcd. Below a prefix of its own, `hanse/dc1/` unless configured otherwise:
  *
- * - `id`: what this is: the layout's version and the datacenter, as JSON
+ * - `id`: what this is: the layout's version, the datacenter and a name that no other store has, as JSON
  * - `generation`: a number; the records of one generation are the datacenter's, those of others are being written
  *   (a restore) or removed
  * - `draft/<generation>`: names, under a lease, a generation that is being written
  * - `g/<generation>/r/<key>`: the records
  * - `g/<generation>/w/<writer>`: one small key for every server, changed by each of its commits (see commits.ts); the
  *   highest of their revisions is the revision of the last commit of all
- * - `lease/<name>`: who has a duty
+ * - `lease/<name>`: who has a duty, written again and again by whoever has it
  *
  * A watch of `g/<generation>/` is therefore all that changes.
  */

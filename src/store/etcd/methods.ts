@@ -1,5 +1,6 @@
 /** The methods of etcd's API that Hanse calls: where they are, what they take and answer. */
 import {
+  type EtcdHeader as EtcdHeaderMessage,
   EtcdLeaseGrant,
   EtcdLeaseGrantReply,
   EtcdLeaseId,
@@ -20,21 +21,31 @@ import {
   EtcdTxnReply,
   EtcdWatch,
   EtcdWatchReply,
+  type MessageOf,
   type ProtobufMessage,
 } from '#codec'
+
+export type EtcdHeader = MessageOf<typeof EtcdHeaderMessage>
 
 export interface EtcdMethod<Q, R> {
   readonly path: string
   readonly request: ProtobufMessage<Q>
   readonly reply: ProtobufMessage<R>
+  /** The header of a reply that shows the newest state of etcd: which etcd it is, and no older revision than any before. */
+  readonly newest?: (reply: R) => EtcdHeader | null
 }
 
-function method<Q, R>(path: string, request: ProtobufMessage<Q>, reply: ProtobufMessage<R>): EtcdMethod<Q, R> {
-  return { path: `/etcdserverpb.${path}`, request, reply }
+function method<Q, R>(
+  path: string,
+  request: ProtobufMessage<Q>,
+  reply: ProtobufMessage<R>,
+  newest?: (reply: R) => EtcdHeader | null,
+): EtcdMethod<Q, R> {
+  return { path: `/etcdserverpb.${path}`, request, reply, ...(newest && { newest }) }
 }
 
-export const range = method('KV/Range', EtcdRange, EtcdRangeReply)
-export const txn = method('KV/Txn', EtcdTxn, EtcdTxnReply)
+export const range = method('KV/Range', EtcdRange, EtcdRangeReply, ({ header }) => header)
+export const txn = method('KV/Txn', EtcdTxn, EtcdTxnReply, ({ header }) => header)
 export const watch = method('Watch/Watch', EtcdWatch, EtcdWatchReply)
 export const leaseGrant = method('Lease/LeaseGrant', EtcdLeaseGrant, EtcdLeaseGrantReply)
 export const leaseRevoke = method('Lease/LeaseRevoke', EtcdLeaseId, EtcdLeaseRevokeReply)

@@ -4,6 +4,9 @@
  *
  * A member that has lost its leader ends the stream (see client.ts); one that just falls silent is noticed by those who
  * wait for a revision (`reached()`), and the stream is opened elsewhere.
+ *
+ * What a new stream brings is held back until `verify` has said that it comes from the etcd that was followed before: an
+ * etcd that was emptied, or another one behind the same address, would else be taken for the truth.
  */
 import { type Clock, type Logger, messageOf, type Timer } from '#base'
 import { ETCD_EVENT_DELETE, type EtcdEvent, type EtcdWatchReply } from '#codec'
@@ -18,6 +21,8 @@ import { watch } from './methods.ts'
 const SILENCE_MS = 1_000
 /** Between two attempts to open the stream. */
 const REOPEN_MS = 100
+/** How long the stream may take to tell of a replacement that is known already. */
+const REPLACED_MS = 2_000
 
 export interface WatcherOptions {
   readonly client: EtcdClient
@@ -27,6 +32,8 @@ export interface WatcherOptions {
   readonly logger: Logger
   /** The key whose deletion says that this generation was replaced. */
   readonly own: string
+  /** @throws when the member that answers now is not one of the etcd that is followed */
+  readonly verify: () => Promise<{ readonly member: bigint | undefined }>
   /** Comes once, and ends the watcher: history is compacted away, or the generation was replaced. */
   readonly onEnd: (error: unknown) => void
 }
@@ -52,6 +59,7 @@ export class Watcher {
   constructor(options: WatcherOptions, from: number) {
     this.#options = options
     this.#progress = from
+    options.client.saw(from)
     this.#open()
   }
 
@@ -116,12 +124,32 @@ export class Watcher {
     }
     stream.on('error', (error: unknown) => broke(messageOf(error)))
     stream.on('end', () => broke('it was ended'))
-    stream.on('data', (reply: EtcdWatchReply) => {
+    const take = (reply: EtcdWatchReply) => {
       try {
         this.#take(reply, broke)
       } catch (error) {
         this.end(error)
       }
+    }
+    const begin = async (created: EtcdWatchReply) => {
+      try {
+        if (created.header) client.check(created.header)
+        const { member } = await this.#options.verify()
+        if (over || this.#ended) return
+        if (member !== created.header?.member) return broke('another member answers by now')
+        take(created)
+        stream.resume()
+      } catch (error) {
+        broke(messageOf(error))
+      }
+    }
+    let begun = false
+    stream.on('data', (reply: EtcdWatchReply) => {
+      this.#heardMs = clock.nowMs()
+      if (begun) return take(reply)
+      begun = true
+      stream.pause()
+      void begin(reply)
     })
     stream.write({
       create: {
@@ -139,8 +167,7 @@ export class Watcher {
   }
 
   #take(reply: EtcdWatchReply, broke: (reason: string) => void): void {
-    const { log, clock } = this.#options
-    this.#heardMs = clock.nowMs()
+    const { log, client } = this.#options
     if (reply.compactRevision > 0) {
       throw storeError('STORE_HISTORY_GONE', {
         after: this.#progress,
@@ -165,6 +192,7 @@ export class Watcher {
       at = end
     }
     log.advance(this.#progress)
+    client.saw(this.#progress)
     this.#settle()
   }
 
@@ -196,10 +224,22 @@ export class Watcher {
     for (const { revision, resolve } of waiters) if (revision <= this.#progress) resolve()
   }
 
+  /**
+   * The generation is known to be replaced: resolves when the stream has come as far and ended, so that what was written
+   * before is still handed over.
+   */
+  async replaced(revision: number): Promise<void> {
+    const ended = this.reached(Number.POSITIVE_INFINITY).catch(() => {})
+    const timer = this.#options.clock.after(REPLACED_MS, () => this.end(storeError('STORE_REPLACED', { revision })))
+    await ended
+    timer.cancel()
+  }
+
   /** Ends it; those who wait hear why. */
   end(reason: unknown): void {
     if (this.#ended) return
     this.#ended = { reason }
+    this.#settle()
     this.#timer?.cancel()
     this.#stop()
     const waiters = this.#waiters
