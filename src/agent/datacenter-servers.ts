@@ -2,11 +2,11 @@
  * The servers of our own datacenter as operators see and change them (ServersPort): who they are by the LAN pool, who
  * leads by the lease, who decides by the store's members, how each is by asking it.
  */
-import { type Clock, formatDuration, formatHostPort, type Logger, messageOf, sleep } from '#base'
+import { type Clock, codeOf, formatDuration, formatHostPort, type Logger, messageOf, sleep } from '#base'
 import { AutopilotConfig, decode, EmptyReadRequest, encode, RaftStats } from '#codec'
 import { type DatacenterServer, endpointError, type Freshness, type ServersPort, status } from '#endpoints'
 import { asServer, type LocalServers } from '#federation'
-import type { GossipPool } from '#gossip'
+import type { GossipPool, Member } from '#gossip'
 import type { State } from '#state'
 import type { StoreMember, StoreMembers } from '#store'
 import type { Leadership } from './leadership.ts'
@@ -18,6 +18,8 @@ const CALL_TIMEOUT_MS = 5_000
 const HOLD_MS = 7_000
 const HOLD_LOOK_MS = 100
 const NS_PER_MS = 1e6
+/** How a dial fails where certificates do not fit. */
+const FOREIGN = ['DIAL_UNKNOWN_CA', 'DIAL_REJECTED', 'DIAL_NAME_MISMATCH', 'DIAL_EXPIRED']
 
 /** As Consul begins with. */
 export const AUTOPILOT_DEFAULTS: AutopilotConfig = AutopilotConfig.of({
@@ -52,6 +54,7 @@ export class DatacenterServers implements ServersPort {
     this.#modules = modules
     this.#cancel = modules.lan.on((event) => {
       if (event.type.startsWith('member-')) this.#note()
+      if (event.type === 'member-join') void this.#meet(event.members)
     })
     this.#note()
   }
@@ -154,6 +157,28 @@ export class DatacenterServers implements ServersPort {
 
   standDown(holdOffMs: number): Promise<void> {
     return this.#modules.leadership.standDown(holdOffMs)
+  }
+
+  /** Says by name which server cannot be talked with although gossip has it: it has a certificate of another CA. */
+  async #meet(members: readonly Member[]): Promise<void> {
+    const { log } = this.#modules
+    for (const member of members) {
+      const server = this.now().find(({ id, name }) => name === member.name && id !== this.#nodeId)
+      if (!server) continue
+      try {
+        await this.call(server, status.ping.name, encode(EmptyReadRequest, EmptyReadRequest.of()))
+      } catch (error) {
+        const code = codeOf(error) ?? ''
+        if (!FOREIGN.includes(code)) continue
+        log.error('a server of this datacenter is refused: its certificate is not of our CA, or not that of a server', {
+          node: server.name,
+          address: server.address,
+          code,
+          error: messageOf(error),
+          remedy: 'give all servers of a datacenter certificates of one CA (tls.internal_rpc)',
+        })
+      }
+    }
   }
 
   #note(): void {

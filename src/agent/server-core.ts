@@ -27,6 +27,7 @@ import { Certificates } from './certificates.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
 import { DatacenterServers } from './datacenter-servers.ts'
 import { removeDeadServers } from './dead-servers.ts'
+import { Drain } from './drain.ts'
 import { parseGateway } from './gateway-addresses.ts'
 import { joinLan } from './lan-join.ts'
 import { Leadership } from './leadership.ts'
@@ -117,7 +118,8 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { identity, clock, random, log: log.named('wan'), metrics },
   )
   const parts: { endpoints?: Endpoints; gossip?: Gossip } = {}
-  const serverPort = await listen(options, modules, parts)
+  const drain = new Drain()
+  const serverPort = await listen(options, modules, parts, drain)
   undo.add(() => serverPort.close())
 
   const gossip = await startPools(options, modules, serverPort.address.port, wanFederation ? link : undefined)
@@ -209,6 +211,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   await leadership.duty('dead servers', () => removeDeadServers(watched, { expected: config.bootstrapExpect }))
   undo.add(() => leadership.stop())
   await leadership.start()
+  undo.add(() => drain.run(serverPort, clock))
   const stop = () => undo.run()
   const joinedLan = alone === undefined
   return {
@@ -313,6 +316,7 @@ async function listen(
   { config, identity }: CoreOptions,
   { logSink, metrics, clock }: CoreModules,
   parts: { endpoints?: Endpoints; gossip?: Gossip },
+  drain: Drain,
 ): Promise<ServerPort> {
   const log = logSink.logger('agent.server.rpc')
   const port = new ServerPort({
@@ -337,7 +341,8 @@ async function listen(
         }
         serveRpcStream(
           stream,
-          (call) => endpoints.handle(call.method, call.body, { signal: call.signal, remote: call.remote.address }),
+          ({ method, body, signal, remote }) =>
+            drain.count(endpoints.handle(method, body, { signal, remote: remote.address })),
           { remote: info.remote, log },
         )
       },

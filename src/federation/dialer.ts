@@ -35,6 +35,11 @@ export interface DialerModules {
 export class RemoteDialer {
   readonly #options: { readonly domain: string; readonly primaryDatacenter: string }
   readonly #modules: DialerModules
+  /**
+   * Whether a server stands for its whole datacenter: then its silence is that of the datacenter. Set by who knows the
+   * others.
+   */
+  isOnly: (server: RemoteServer) => boolean = () => true
 
   constructor(options: { domain: string; primaryDatacenter: string }, modules: DialerModules) {
     this.#options = options
@@ -82,7 +87,7 @@ export class RemoteDialer {
       }
     }
     const failure = this.unreachable(server.datacenter, tried, last instanceof Error ? last.message : '', last)
-    reachability.failed(server.datacenter, last ?? failure)
+    if (this.isOnly(server)) reachability.failed(server.datacenter, last ?? failure)
     throw failure
   }
 

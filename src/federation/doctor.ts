@@ -28,6 +28,8 @@ const MAX_MISMATCHES = 64
 const LOG_AGAIN_MS = 300_000
 /** A way that opens sooner was no problem, but gateways that were just starting. */
 const LOG_AFTER_MS = 3_000
+/** How long a server with our datacenter's name may be in the WAN pool alone. */
+const STRANGER_MS = 3_000
 
 export interface DoctorOptions extends DiagnosisContext {
   readonly nodeName: string
@@ -58,6 +60,7 @@ export class Doctor {
   readonly #mismatches = new Map<string, { readonly event: MismatchEvent; readonly seenMs: number }>()
   readonly #logged = new Map<string, number>()
   readonly #startedWallMs: number
+  #strangeSinceMs: number | undefined
   readonly #cancel: (() => void)[] = []
 
   constructor(options: DoctorOptions, modules: DoctorModules) {
@@ -152,7 +155,11 @@ export class Doctor {
       const server = member.status === 'alive' ? asServer(member) : undefined
       return server?.datacenter === datacenter && !ours.has(server.nodeId)
     })
-    if (strangers.length === 0) return undefined
+    const nowMs = this.#modules.clock.nowMs()
+    if (strangers.length === 0) this.#strangeSinceMs = undefined
+    else this.#strangeSinceMs ??= nowMs
+    // A server of ours may come into the WAN pool a moment before it comes into the LAN pool here.
+    if (this.#strangeSinceMs === undefined || nowMs - this.#strangeSinceMs < STRANGER_MS) return undefined
     const names = strangers
       .map((member) => `"${member.name}" at ${formatHostPort(member.address, member.port)}`)
       .join(', ')

@@ -17,6 +17,7 @@ import { Probe } from './probe.ts'
 import { WanRouter } from './router.ts'
 import { asServer } from './servers.ts'
 import type { FederationStatus } from './status.ts'
+import { WanFlood } from './wan-flood.ts'
 import { WanJoin } from './wan-join.ts'
 import type { WanLink } from './wan-link.ts'
 import { WanReunion } from './wan-reunion.ts'
@@ -73,6 +74,8 @@ export class Federation {
       metrics,
     })
     this.router = new WanRouter(options, { ...modules, ...link, pool: this.#pool })
+    link.dialer.isOnly = ({ node, datacenter }) =>
+      node === '*' || this.router.servers(datacenter).filter(({ status }) => status === 'alive').length <= 1
     this.#probe = new Probe({ router: this.router, reachability: link.reachability, clock })
     this.#copies = new Copies(options.primaryDatacenter, {
       ...modules,
@@ -121,6 +124,7 @@ export class Federation {
   start(): void {
     const { wan, link } = this.#modules
     if (wan && this.#options.enabled) this.#startReunion(wan)
+    if (wan) this.#startFlood(wan)
     this.#followStates()
     this.#doctor.start()
     this.#stops.push(() => this.#doctor.stop())
@@ -242,6 +246,13 @@ export class Federation {
     this.#stops.push(() => cancel())
   }
 
+  #startFlood(wan: GossipPool): void {
+    const { lan, clock, log } = this.#modules
+    const flood = new WanFlood(this.#options.datacenter, { lan, wan, clock, log: log.named('wan') })
+    flood.start()
+    this.#stops.push(() => flood.stop())
+  }
+
   #startReunion(wan: GossipPool): void {
     const { clock, log } = this.#modules
     const reunion = new WanReunion({ wan, clock, log: log.named('wan') })
@@ -267,6 +278,12 @@ export class Federation {
   }
 
   #onGossip(event: GossipEvent): void {
+    if (event.type === 'member-failed' || event.type === 'member-leave') {
+      for (const member of event.members) {
+        const server = asServer(member)
+        if (server && server.datacenter !== this.#options.datacenter) void this.router.lost(server)
+      }
+    }
     if (event.type !== 'member-join' && event.type !== 'member-update') return
     for (const member of event.members) {
       const server = asServer(member)

@@ -102,8 +102,10 @@ export class PrimaryGatewaysPusher {
     })
   }
 
+  /** Each server of the secondary keeps what it is told to itself, so all are told. */
   async #push(datacenter: string, signal: AbortSignal): Promise<void> {
     const { state, router, clock, log } = this.#modules
+    const told = new Set<string>()
     for (let failures = 0; !signal.aborted; failures++) {
       const gateways = state.read(catalogGateways).value
       if (gateways.length === 0) return
@@ -111,15 +113,24 @@ export class PrimaryGatewaysPusher {
         PrimaryGatewaysRequest,
         PrimaryGatewaysRequest.of({ PrimaryDatacenter: this.#datacenter, MeshGateways: gateways }),
       )
-      try {
-        await router.forward({ datacenter, method: METHOD, body, timeoutMs: PUSH_TIMEOUT_MS, signal })
+      const untold = router.servers(datacenter).filter(({ node, status }) => status === 'alive' && !told.has(node))
+      await Promise.all(
+        untold.map(async ({ node }) => {
+          try {
+            await router.forward({ datacenter, node, method: METHOD, body, timeoutMs: PUSH_TIMEOUT_MS, signal })
+            told.add(node)
+          } catch (error) {
+            if (error instanceof RpcRemoteError) told.add(node)
+            else log.trace('a secondary could not be told of our mesh gateways', { node, error: messageOf(error) })
+          }
+        }),
+      )
+      const all = router.servers(datacenter)
+      if (signal.aborted || !router.datacenters().includes(datacenter)) return
+      if (all.length > 0 && all.every(({ node, status }) => status !== 'alive' || told.has(node)) && told.size > 0)
         return
-      } catch (error) {
-        if (error instanceof RpcRemoteError || signal.aborted || !router.datacenters().includes(datacenter)) return
-        log.trace('the secondary could not be told of our mesh gateways', { datacenter, error: messageOf(error) })
-        const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 10))
-        await sleep(clock, delayMs, signal).catch(() => undefined)
-      }
+      const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 10))
+      await sleep(clock, delayMs, signal).catch(() => undefined)
     }
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '#codec'
 import type { GossipPool, Member } from '#gossip'
 import { RpcConnectionPool, RpcRemoteError, ServerPort, serveRpcStream, type TlsIdentity } from '#net'
-import { WanRouter } from './router.ts'
+import { REBALANCE_MS, WanRouter } from './router.ts'
 import { serverTags } from './servers.ts'
 import { createWanLink } from './wan-link.ts'
 
@@ -108,8 +108,12 @@ function wayToDc1(options: {
     },
     { ...modules, identity: () => identity },
   )
+  const dialled: string[] = []
   const pool = new RpcConnectionPool({
-    dial: ({ datacenter, node }, alpn, signal) => link.dialer.dial({ datacenter, node }, alpn, signal),
+    dial: ({ datacenter, node }, alpn, signal) => {
+      dialled.push(node)
+      return link.dialer.dial({ datacenter, node }, alpn, signal)
+    },
   })
   const origin = { Vec: [0, 0, 0, 0, 0, 0, 0, 0], Error: 1.5, Adjustment: 0, Height: 1e-5 }
   const wan: WanMembers = {
@@ -120,7 +124,7 @@ function wayToDc1(options: {
   const router = new WanRouter({ datacenter: 'dc2', primaryDatacenter: 'dc1' }, { ...modules, ...link, pool, wan })
   const call = (method: string, datacenter = 'dc1', probe = false, repeatable = false) =>
     router.forward({ datacenter, method, body: encode(string, ''), timeoutMs: 5_000, probe, repeatable })
-  return { router, link, call, close: () => pool.close() }
+  return { router, link, dialled, call, close: () => pool.close() }
 }
 
 const closedPort = 9
@@ -149,6 +153,47 @@ test('forward() asks once more when a connection breaks in a read, and never sen
   assert.equal(cuts, 2)
   await assert.rejects(way.call('Test.Cut'), /Remote DC has no server currently reachable.*connection closed/)
   assert.equal(cuts, 3)
+  way.close()
+})
+
+const two = [member('alive'), { ...member('alive'), name: 's2.dc1' }]
+
+test('forward() of a write whose server goes away fails that write, and not the datacenter of several servers', async () => {
+  const way = wayToDc1({ gateways: [server.address.port], members: two })
+  await way.call('Test.Ask')
+  cuts = 0
+  await assert.rejects(way.call('Test.Cut'), /Remote DC has no server currently reachable.*connection closed/)
+  assert.equal(way.link.reachability.shut('dc1'), false)
+  assert.deepEqual(await way.call('Test.Ask'), encode(string, 'answer to Test.Ask'))
+  way.close()
+})
+
+test('forward() to one server that gossip has lost says nothing of its datacenter', async () => {
+  const clock = new ManualClock()
+  const lost = [{ ...member('failed'), name: 's3.dc1' }]
+  const way = wayToDc1({ gateways: [closedPort], members: lost, clock })
+  way.link.dialer.isOnly = () => false
+  way.link.reachability.succeeded('dc1')
+  await way.router.lost({ datacenter: 'dc1', node: 's3' })
+  assert.equal(way.link.reachability.way('dc1')?.reachable, true)
+  way.close()
+})
+
+test('forward() keeps to the server that answered, for as long as load may lie on one', async () => {
+  const clock = new ManualClock()
+  const way = wayToDc1({ gateways: [server.address.port], members: two, clock })
+  const asked: string[] = []
+  const ask = async () => {
+    await way.call('Test.Ask')
+    asked.push(way.dialled.at(-1) ?? '')
+  }
+  for (let turn = 0; turn < 8; turn++) await ask()
+  assert.equal(way.dialled.length, 1, 'one connection serves all')
+  for (let turn = 0; turn < 12 && way.dialled.length === 1; turn++) {
+    clock.advance(REBALANCE_MS)
+    await ask()
+  }
+  assert.equal(way.dialled.length, 2, 'the other one has had its turn')
   way.close()
 })
 

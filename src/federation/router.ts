@@ -10,7 +10,7 @@
  */
 import type { Duplex } from 'node:stream'
 import { type Clock, codeOf, formatHostPort, type Metrics, type Random, shuffled } from '#base'
-import { type DatacenterMap, NodeCoordinate } from '#codec'
+import { type DatacenterMap, EmptyReadRequest, encode, NodeCoordinate } from '#codec'
 import type { ForwardRequest, Router, StreamRequest } from '#endpoints'
 import { coordinateDistanceS, type GossipPool } from '#gossip'
 import { type RpcConnectionPool, RpcRemoteError } from '#net'
@@ -23,8 +23,14 @@ import { asServer, type ServerMember } from './servers.ts'
 /** Servers of one datacenter that one call tries. */
 export const MAX_SERVERS_TRIED = 3
 
-/** A probe tries even while the way is known to be shut. */
-export type ProbeRequest = ForwardRequest & { readonly probe?: boolean }
+/** The server that answered is kept for so long; then another one may have its turn, so that load spreads again. */
+export const REBALANCE_MS = 120_000
+
+const LOST_PING_MS = 3_000
+const PING = encode(EmptyReadRequest, EmptyReadRequest.of())
+
+/** A probe tries even while the way is known to be shut. `node`: that server and no other. */
+export type ProbeRequest = ForwardRequest & { readonly probe?: boolean; readonly node?: string }
 
 export interface RouterModules {
   readonly wan: Pick<GossipPool, 'members' | 'coordinate' | 'coordinateOf'> | undefined
@@ -41,8 +47,8 @@ export class WanRouter implements Router {
   readonly datacenter: string
   readonly primaryDatacenter: string
   readonly #modules: RouterModules
-  /** The server that answered last, kept until it fails. */
-  readonly #preferred = new Map<string, string>()
+  /** The server that answered, kept until it fails or has been kept for long. */
+  readonly #preferred = new Map<string, { readonly node: string; readonly sinceMs: number }>()
 
   constructor(options: { datacenter: string; primaryDatacenter: string }, modules: RouterModules) {
     this.datacenter = options.datacenter
@@ -57,6 +63,16 @@ export class WanRouter implements Router {
       const server = member.status === 'left' ? undefined : asServer(member)
       return server && (datacenter === undefined || server.datacenter === datacenter) ? [server] : []
     })
+  }
+
+  /**
+   * Gossip has lost a server. Gossip can err, so it is asked: where it does not answer, calls that wait for it end, and go
+   * to another one where they may.
+   */
+  async lost({ datacenter, node }: Pick<ServerMember, 'datacenter' | 'node'>): Promise<void> {
+    if (this.#preferred.get(datacenter)?.node === node) this.#preferred.delete(datacenter)
+    const ping = { method: 'Status.Ping', body: PING, timeoutMs: LOST_PING_MS, probe: true }
+    await this.forward({ datacenter, node, ...ping }).catch(() => undefined)
   }
 
   /** All datacenters, nearest first; our own is always among them. */
@@ -83,8 +99,12 @@ export class WanRouter implements Router {
     const { datacenter } = request
     const { reachability, pool } = this.#modules
     const servers = this.#serversOf(request)
+    if (servers.length === 0) throw this.#unreachable(datacenter)
     let last: unknown
-    for (const server of this.#attempts(servers, request)) {
+    const attempts = this.#attempts(servers, request)
+    let left = attempts.length
+    for (const server of attempts) {
+      left--
       try {
         const reply = await pool.call({
           target: { datacenter, node: server.node },
@@ -103,13 +123,14 @@ export class WanRouter implements Router {
           throw error
         }
         last = rootOf(error)
-        this.#preferred.delete(datacenter)
+        if (this.#preferred.get(datacenter)?.node === server.node) this.#preferred.delete(datacenter)
         // A connection on which a ping is lost may be one that nothing comes back on: the next call dials anew.
         if (request.probe && codeOf(error) === 'RPC_TIMEOUT') pool.drop({ datacenter, node: server.node })
         if (!mayGoOn(error, request, servers.length)) break
       }
     }
-    reachability.failed(datacenter, last)
+    // One of several that does not answer says nothing of the datacenter.
+    if (request.node === undefined && (left === 0 || servers.length === 1)) reachability.failed(datacenter, last)
     throw this.#unreachable(datacenter, last)
   }
 
@@ -130,7 +151,8 @@ export class WanRouter implements Router {
   }
 
   /** Those that may answer, in the order to try. @throws NO_PATH_TO_DATACENTER, REMOTE_DC_UNREACHABLE */
-  #serversOf({ datacenter, probe }: Pick<ProbeRequest, 'datacenter' | 'probe'>): readonly ServerMember[] {
+  #serversOf(asked: Pick<ProbeRequest, 'datacenter' | 'probe' | 'node'>): readonly ServerMember[] {
+    const { datacenter, probe, node } = asked
     const { reachability, metrics, locator } = this.#modules
     const servers = this.#inOrder(datacenter)
     if (servers.length === 0 && !(datacenter === this.primaryDatacenter && locator.of(datacenter).length > 0)) {
@@ -138,7 +160,7 @@ export class WanRouter implements Router {
     }
     if (servers.length === 0 || (!probe && reachability.shut(datacenter))) throw this.#unreachable(datacenter)
     metrics.count('consul.rpc.cross-dc', 1, { datacenter })
-    return servers
+    return node === undefined ? servers : servers.filter((server) => server.node === node)
   }
 
   /** Servers in the order to try. A read whose one connection breaks, as its gateway dies, has one more attempt. */
@@ -149,7 +171,8 @@ export class WanRouter implements Router {
   }
 
   #answered(datacenter: string, node: string): void {
-    this.#preferred.set(datacenter, node)
+    const known = this.#preferred.get(datacenter)
+    if (known?.node !== node) this.#preferred.set(datacenter, { node, sinceMs: this.#modules.clock.nowMs() })
     this.#modules.reachability.succeeded(datacenter)
   }
 
@@ -171,7 +194,10 @@ export class WanRouter implements Router {
 
   /** Those that gossip holds alive first, among them the one that answered last. */
   #inOrder(datacenter: string): readonly ServerMember[] {
-    const preferred = this.#preferred.get(datacenter)
+    const kept = this.#preferred.get(datacenter)
+    const fresh = kept && this.#modules.clock.nowMs() - kept.sinceMs < REBALANCE_MS
+    if (kept && !fresh) this.#preferred.delete(datacenter)
+    const preferred = fresh ? kept.node : undefined
     const rank = (server: ServerMember) => (server.status === 'alive' ? 0 : 2) - (server.node === preferred ? 1 : 0)
     return shuffled(this.servers(datacenter), this.#modules.random).sort((a, b) => rank(a) - rank(b))
   }
@@ -189,10 +215,13 @@ export class WanRouter implements Router {
   }
 }
 
+/** How a call fails before anything of it was sent. */
+const NEVER_LEFT = /^(REMOTE_DC_UNREACHABLE|DIAL_.*|YAMUX_GO_AWAY|YAMUX_SHUTDOWN|YAMUX_STREAMS|RPC_POOL_.*)$/
+
 /** Whether another attempt has a chance and can change nothing twice: the call never left, or it changes nothing. */
 function mayGoOn(error: unknown, { repeatable, probe }: ProbeRequest, servers: number): boolean {
   const code = codeOf(error) ?? ''
-  if (code === 'REMOTE_DC_UNREACHABLE' || code.startsWith('DIAL_')) return servers > 1
+  if (NEVER_LEFT.test(code)) return servers > 1
   if (code === 'RPC_TIMEOUT') return probe === true
   return repeatable === true || probe === true
 }

@@ -92,6 +92,12 @@ export class ServerPort {
     return this.#sockets.size
   }
 
+  /** Takes no more connections, and asks those who have one to begin no more calls on it; calls under way go on. */
+  goAway(): void {
+    this.#server.close()
+    for (const session of this.#sessions) session.goAway()
+  }
+
   /** Stops listening, says good-bye on multiplexed connections and closes all. */
   async close(): Promise<void> {
     const closed = this.#server.listening ? once(this.#server, 'close') : undefined

@@ -40,17 +40,31 @@ export function sharedStore(engine: Engine): Engine {
   }
 }
 
+interface Ports {
+  readonly http: number
+  readonly server: number
+  readonly serf_lan: number
+  readonly serf_wan: number
+}
+
+async function somePorts(): Promise<Ports> {
+  const [http = 0, server = 0, serf_lan = 0, serf_wan = 0] = await freePorts(4)
+  return { http, server, serf_lan, serf_wan }
+}
+
 export interface TestServer {
   readonly name: string
   readonly agent: Agent
   readonly client: HttpClient
+  /** Until it has stopped. */
+  running: boolean
   /** What it logged, a line each. */
   readonly log: readonly string[]
 }
 
 export interface TestServers {
   readonly engine: Engine
-  /** Starts a server and joins it to those that run. */
+  /** Starts a server and joins it to those that run; one that ran before comes back at its ports, with its data. */
   start(name: string, settings?: Readonly<Record<string, unknown>>): Promise<TestServer>
 }
 
@@ -62,6 +76,7 @@ export async function testServers(
   const root = mkdtempSync(join(tmpdir(), 'hanse-servers-'))
   const engine = await openMemory()
   const running: TestServer[] = []
+  const portsOf = new Map<string, Ports>()
   context.after(async () => {
     for (const { agent, client } of running) {
       client.close()
@@ -73,9 +88,10 @@ export async function testServers(
   return {
     engine,
     async start(name, settings = {}) {
-      const [lan = 0, wan = 0] = await freePorts(2)
+      const ports = portsOf.get(name) ?? (await somePorts())
+      portsOf.set(name, ports)
       const file = join(root, `${name}.json`)
-      const first = running[0]?.agent.core.gossip.lan
+      const others = running.filter((each) => each.running).map(({ agent }) => agent.core.gossip.lan.port)
       const config = {
         datacenter: 'dc1',
         node_name: name,
@@ -85,11 +101,11 @@ export async function testServers(
         bind_addr: '127.0.0.1',
         client_addr: '127.0.0.1',
         connect: { enabled: true },
-        ports: { http: 0, dns: -1, server: 0, serf_lan: lan, serf_wan: wan, grpc: -1, grpc_tls: -1 },
+        ports: { ...ports, dns: -1, grpc: -1, grpc_tls: -1 },
         gossip_lan: { gossip_interval: '50ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },
         gossip_wan: { gossip_interval: '50ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },
         performance: { leave_drain_time: '0s' },
-        ...(first ? { retry_join: [`127.0.0.1:${first.port}`], retry_interval: '1s' } : {}),
+        ...(others.length > 0 ? { retry_join: others.map((port) => `127.0.0.1:${port}`), retry_interval: '1s' } : {}),
         ...shared,
         ...settings,
       }
@@ -102,7 +118,10 @@ export async function testServers(
         { logSink, clock: systemClock, random: systemRandom, openStore: async () => sharedStore(engine) },
       )
       const client = new HttpClient({ address: agent.ports.http[0] ?? '' })
-      const server = { name, agent, client, log }
+      const server = { name, agent, client, log, running: true }
+      void agent.stopped.then(() => {
+        server.running = false
+      })
       running.push(server)
       return server
     },
