@@ -106,7 +106,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const log = logSink.logger('agent.server')
   const wanFederation = config.connect.enableMeshGatewayWanFederation
 
-  const alone = needsOthers(config) ? undefined : await keptBy(options, modules)
+  const alone = !modules.openStore && needsOthers(config) ? undefined : await keptBy(options, modules)
   if (alone) undo.add(() => alone.close())
 
   const tokens = new AgentTokens(
