@@ -3,16 +3,21 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { systemClock, systemRandom } from '#base'
 import {
+  ACLPolicy,
+  ACLToken,
   DeregisterRequest,
   DirEntry,
   HealthCheck,
+  Node,
   NodeService,
   RegisterRequest,
   Session,
   SessionRequest,
   SessionSpecificRequest,
 } from '#codec'
+import { seedAcls } from './acl-bootstrap.ts'
 import { type Datacenter, type Federation, federation } from './fixture.ts'
 import { catalog, kvs, session } from './index.ts'
 
@@ -228,4 +233,56 @@ test('a node with more sessions than a transaction holds is deregistered with al
   const args = session.nodeSessions.args.of({ Node: node })
   assert.equal((await dc1.endpoints.call(session.nodeSessions, args)).Sessions, null)
   assert.deepEqual(dc1.state.read((tx) => tx.nodes.get(node)).value, undefined)
+})
+
+test('a session is made, renewed and destroyed with session:write on its node, and seen with session:read', async (t) => {
+  const guarded = await federation(['dc1'], { acl: { enabled: true, defaultPolicy: 'deny' } })
+  t.after(() => guarded.close())
+  const { endpoints, state } = guarded.of('dc1')
+  await seedAcls(state, { clock: systemClock, random: systemRandom }, { primary: true, initialManagement: '' })
+  const [writer, reader] = ['aaaaaaaa-0000-4000-8000-00000000000a', 'bbbbbbbb-0000-4000-8000-00000000000b']
+  await state.write((tx) => {
+    for (const [id, policy] of [
+      [writer, 'write'],
+      [reader, 'read'],
+    ] as const) {
+      tx.putAclPolicy(ACLPolicy.of({ ID: id, Name: policy, Rules: `session "n1" { policy = "${policy}" }` }))
+      tx.putAclToken(ACLToken.of({ AccessorID: id, SecretID: id, Policies: [{ ID: id, Name: '' }] }))
+    }
+    for (const name of ['n1', 'n2']) tx.putNode(Node.of({ Node: name, Address: '10.0.0.1' }))
+    tx.putSession(Session.of({ ID: 'theirs', Node: 'n2' }))
+  })
+  const ask = (Op: string, given: Partial<Session>, Token: string) =>
+    endpoints.call(session.apply, SessionRequest.of({ Op, Session: Session.of(given), Token }))
+  const SessionID = await ask('create', { Node: 'n1' }, writer)
+  const renew = (id: string, Token: string) =>
+    endpoints.call(session.renew, SessionSpecificRequest.of({ SessionID: id, Token }))
+  const denied = { code: 'PERMISSION_DENIED', message: /'session:write' on "n[12]"/ }
+  await assert.rejects(ask('create', { Node: 'n2' }, writer), denied)
+  await assert.rejects(ask('destroy', { ID: 'theirs' }, writer), denied)
+  await assert.rejects(renew('theirs', writer), denied)
+  for (const token of [reader, '']) {
+    await assert.rejects(ask('create', { Node: 'n1' }, token), denied)
+    await assert.rejects(ask('destroy', { ID: SessionID }, token), denied)
+    await assert.rejects(renew(SessionID, token), denied)
+  }
+  for (const [token, seen] of [
+    [writer, 1],
+    [reader, 1],
+    ['', 0],
+  ] as const) {
+    for (const operation of [session.list, session.get]) {
+      const reply = await endpoints.call(operation, SessionSpecificRequest.of({ SessionID, Token: token }))
+      assert.equal(reply.Sessions?.length ?? 0, seen)
+    }
+    const of = session.nodeSessions.args.of({ Node: 'n2', Token: token })
+    assert.equal((await endpoints.call(session.nodeSessions, of)).Sessions, null)
+  }
+  await assert.rejects(renew(SessionID, 'cccccccc-0000-4000-8000-00000000000c'), { message: /ACL not found/ })
+  assert.equal((await renew(SessionID, writer)).Sessions?.length, 1)
+  await ask('destroy', { ID: SessionID }, writer)
+  assert.deepEqual(
+    state.read((tx) => tx.sessions.all()).value.map(({ ID }) => ID),
+    ['theirs'],
+  )
 })

@@ -37,15 +37,18 @@ export const apply = writeOperation({
   args: SessionRequest,
   reply: string,
   scope: 'datacenter',
-  authorize({ Op, Session: { ID, Node } }, rights, { look }) {
-    const known = Op === 'destroy' ? look((tx) => tx.sessions.get(ID)) : undefined
-    // Who destroys what is not there learns nothing.
-    if (Op !== 'destroy' || known !== undefined) needsWrite(rights, known?.Node ?? Node)
+  authorize({ Op, Session: { Node } }, rights) {
+    // Whose a session is to destroy is looked up in the transaction that does it.
+    if (Op !== 'destroy') needsWrite(rights, Node)
   },
   async run(context, { Op, Session: session }) {
     if (Op === 'destroy') {
       if (session.ID === '') throw invalid('Must provide ID')
-      await context.state.write((tx) => tx.endSession(session.ID))
+      await context.state.write((tx) => {
+        const known = tx.sessions.get(session.ID)
+        if (known !== undefined) needsWrite(context.rights, known.Node)
+        tx.endSession(session.ID)
+      })
       return ''
     }
     if (Op !== 'create') throw invalid(`Invalid session operation "${Op}"`)
@@ -105,13 +108,15 @@ export const renew = writeOperation({
   args: SessionSpecificRequest,
   reply: IndexedSessions,
   scope: 'datacenter',
-  authorize(args, rights, { look }) {
-    const known = look((tx) => tx.sessions.get(idOf(args)))
-    if (known !== undefined) needsWrite(rights, known.Node)
-  },
-  async run({ state }, args) {
+  anyone: 'whose session it is, is looked up in the transaction that renews it',
+  bearer: ({ Token }) => Token,
+  async run({ state, rights }, args) {
     if (idOf(args) === '') throw invalid('Must provide SessionID')
-    const { value, index } = await state.write((tx) => tx.renewSession(idOf(args)))
+    const { value, index } = await state.write((tx) => {
+      const known = tx.sessions.get(idOf(args))
+      if (known !== undefined) needsWrite(rights, known.Node)
+      return tx.renewSession(idOf(args))
+    })
     return { ...replyOf(value === undefined ? [] : [value]), Index: value?.ModifyIndex ?? index }
   },
 })

@@ -8,6 +8,7 @@ import { HanseError, messageOf } from '#base'
 import { type TxnError, type TxnOp, TxnReadRequest, TxnReadResponse, TxnRequest, TxnResponse, TxnResult } from '#codec'
 import type { ReadTx, WriteTx } from '#state'
 import { endpointError } from './errors.ts'
+import { contactOf, freshEnough, stamped } from './freshness.ts'
 import { type CallContext, callOperation, writeOperation } from './operation.ts'
 import {
   readCheck,
@@ -140,10 +141,11 @@ export const read = callOperation({
   async run(context, args) {
     const ops = opsOf(args)
     const parts = partsOf(context)
-    if (args.RequireConsistent) await context.state.consistent()
+    const { freshness } = context.ports
+    if (!freshEnough(freshness, args)) await context.state.consistent()
     try {
       const { value } = context.state.read((tx) => runAll(ops, (op) => readOne(tx, op, parts)))
-      return TxnReadResponse.of({ Results: value, Index: 1, KnownLeader: true })
+      return stamped(TxnReadResponse.of({ Results: value, Index: 1, KnownLeader: true }), contactOf(freshness))
     } catch (error) {
       if (error instanceof Refused) return TxnReadResponse.of({ Errors: error.errors })
       throw error

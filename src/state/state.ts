@@ -52,6 +52,11 @@ interface Run<T> {
   readonly planned: PlannedTransaction | undefined
 }
 
+/** A run that may be committed: its keys are held until they are released. */
+interface Turn<T> extends Run<T> {
+  readonly release: (() => void) | undefined
+}
+
 export class State {
   readonly datacenter: string
   readonly #engine: Engine
@@ -145,7 +150,8 @@ export class State {
 
   /**
    * Runs `work` until what it wants is committed, and resolves once that is durable and applied here. The work may run
-   * several times, so it has no effects but its writes.
+   * several times, so it has no effects but its writes. That it throws, or writes nothing, counts only once everything
+   * is applied here that any server answered before: else what another one wrote a moment ago would not be there yet.
    *
    * @throws what the work throws (nothing is written then); STATE_BUSY, STATE_WRITE_CONFLICT, and what the engine throws
    */
@@ -167,9 +173,25 @@ export class State {
 
   async #tryUntilDone<T>(work: (tx: WriteTx) => T, options: WriteOptions): Promise<Written<T>> {
     let resumed = false
+    let caughtUp = false
+    const mustRunAgain = async () => {
+      if (caughtUp) return false
+      caughtUp = true
+      return this.#catchUp()
+    }
     for (let conflicts = 0; conflicts < MAX_WRITE_ATTEMPTS; ) {
-      const { outcome, planned, release } = await this.#runInTurn(work, { ...options, resumed }, conflicts > 0)
-      if (planned === undefined || release === undefined) return this.#nothingToWrite(outcome)
+      let turn: Turn<T>
+      try {
+        turn = await this.#runInTurn(work, { ...options, resumed }, conflicts > 0)
+      } catch (error) {
+        if (await mustRunAgain()) continue
+        throw error
+      }
+      const { outcome, planned, release } = turn
+      if (planned === undefined || release === undefined) {
+        if (await mustRunAgain()) continue
+        return this.#nothingToWrite(outcome)
+      }
       let revision: number | undefined
       try {
         revision = await this.#commit(planned)
@@ -186,13 +208,20 @@ export class State {
     throw stateError('STATE_WRITE_CONFLICT', { attempts: MAX_WRITE_ATTEMPTS })
   }
 
+  /** @returns whether anything was missing here */
+  async #catchUp(): Promise<boolean> {
+    const before = this.#follower.revision
+    await this.#follower.applied(await this.#engine.barrier())
+    return this.#follower.revision !== before
+  }
+
   #nothingToWrite<T>(outcome: { readonly value: T } | undefined): Written<T> {
     if (outcome === undefined) throw stateError('STATE_WRITE_CONFLICT', { attempts: 1 })
     return { value: outcome.value, index: this.index }
   }
 
   /** Runs the work as soon as nobody else holds the keys it wants, and holds them then. */
-  async #runInTurn<T>(work: (tx: WriteTx) => T, how: RunOptions, holdAll: boolean) {
+  async #runInTurn<T>(work: (tx: WriteTx) => T, how: RunOptions, holdAll: boolean): Promise<Turn<T>> {
     let turnOf: string | undefined
     for (;;) {
       const waited = turnOf

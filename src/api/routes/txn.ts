@@ -24,6 +24,7 @@ import type { RoutePorts } from './read-route.ts'
 /** `limits.txn_max_req_len` where nothing else is set. */
 export const DEFAULT_TXN_MAX_BYTES = 524_288
 const CONFLICT = 409
+const NS_PER_MS = 1e6
 
 export function txnRoutes(ports: RoutePorts, maxBytes: number): Route[] {
   const put = call(async (request) => {
@@ -37,7 +38,12 @@ export function txnRoutes(ports: RoutePorts, maxBytes: number): Route[] {
     const { AllowStale, RequireConsistent, MaxStaleDuration } = readOptions(query)
     const args = TxnReadRequest.of({ Datacenter, Ops, AllowStale, RequireConsistent, MaxStaleDuration })
     const reply = await ports.endpoints.call(txn.read, args, request)
-    const facts = ['X-Consul-Knownleader', String(reply.KnownLeader), 'X-Consul-Lastcontact', String(reply.LastContact)]
+    const facts = [
+      'X-Consul-Knownleader',
+      String(reply.KnownLeader),
+      'X-Consul-Lastcontact',
+      String(Math.round(reply.LastContact / NS_PER_MS)),
+    ]
     return answer(reply.Errors, TxnReadResponse.toJson(reply), pretty, facts)
   })
   return [{ pattern: '/v1/txn', methods: { PUT: put } }]
