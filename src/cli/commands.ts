@@ -187,6 +187,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'kv import': { summary: 'Reads entries from JSON into the key/value store', load: () => import('./kv-import.ts') },
   'kv put': { summary: 'Sets an entry of the key/value store', load: () => import('./kv-put.ts') },
   leave: { summary: 'Makes the agent leave its pools and stop', load: () => import('./leave.ts') },
+  lock: { summary: 'Runs a command while it holds a lock', load: () => import('./lock.ts') },
   login: { summary: 'Gets a token for what an identity provider says', load: () => import('./login.ts') },
   logout: { summary: 'Ends a token that came from a login', load: () => import('./logout.ts') },
   maint: { summary: 'Shows and changes maintenance of the node or a service', load: () => import('./maint.ts') },

@@ -56,6 +56,11 @@ export const cliError = errorTable({
     message: ({ service }: { service: string }) => `No sidecar proxy registered for ${service}`,
     hint: () => 'register the service with "connect": {"sidecar_service": {}}, or name its proxy with -proxy-id',
   },
+  LOCK_CONFLICT: {
+    status: 409,
+    message: ({ key, reason }: { key: string; reason: string }) => `Lock "${key}": ${reason}`,
+    hint: () => 'all who use a prefix must agree on -n, and nothing else may use it',
+  },
   INPUT_TOO_LARGE: {
     status: 400,
     message: ({ source, limitBytes }: { source: string; limitBytes: number }) =>
