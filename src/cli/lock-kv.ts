@@ -2,6 +2,7 @@
  * What `hanse lock` asks of the key/value store and of sessions, and the session that it works with.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { systemClock } from '#base'
 import { clientError, type HttpClient, type Query, segment } from '#client'
 import { DirEntry, list, parseGoJson } from '#codec'
 import { kvPath, wasDone } from './kv-entries.ts'
@@ -60,7 +61,7 @@ export class LockSession {
   readonly #client: HttpClient
   readonly #gone = new AbortController()
   readonly #timer: NodeJS.Timeout
-  #heardMs = performance.now()
+  #heardMs = systemClock.nowMs()
 
   private constructor(client: HttpClient, id: string) {
     this.#client = client
@@ -87,12 +88,12 @@ export class LockSession {
     try {
       const path = `/v1/session/renew/${segment(this.id)}`
       const { status } = await this.#client.request('PUT', path, { timeoutMs: TTL_MS / 2 })
-      if (status === 200) this.#heardMs = performance.now()
+      if (status === 200) this.#heardMs = systemClock.nowMs()
       else if (status === NOT_FOUND) this.#gone.abort(new Error('the session has ended'))
     } catch {
       // It is tried again, until the session may be over.
     }
-    if (performance.now() - this.#heardMs > TTL_MS) this.#gone.abort(new Error('the session could not be renewed'))
+    if (systemClock.nowMs() - this.#heardMs > TTL_MS) this.#gone.abort(new Error('the session could not be renewed'))
   }
 
   async destroy(): Promise<void> {

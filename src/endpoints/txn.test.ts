@@ -279,10 +279,13 @@ test('a node is found by its ID before its name', async () => {
   assert.equal(dc1.state.read((tx) => tx.nodes.get('n2')).value, undefined)
 })
 
-test('as many operations as are allowed fit: 128 sets, 127 deletions; more is refused whole, in rounds it is never done', async () => {
+test('as many operations as are allowed fit: 128 sets, 127 deletions, 63 locks; more is refused whole, in rounds it is never done', async () => {
   const names = Array.from({ length: 128 }, (_, i) => `many/${i}/x/y`)
   assert.equal((await apply(names.map((name) => kv('set', name, value('x'))))).errors, null)
   await assert.rejects(apply(names.map((name) => kv('delete', name))), { status: 413 })
+  const locks = names.slice(0, 64).map((name) => kv('lock', name, { Session: SESSION }))
+  await assert.rejects(apply(locks), { status: 413 })
+  assert.equal((await apply(locks.slice(1))).errors, null)
   await assert.rejects(apply([...names, 'more'].map((name) => kv('get', name))), {
     code: 'TXN_TOO_LARGE',
     message: 'Transaction contains too many operations (129 > 128)',
