@@ -147,6 +147,7 @@ function noAgent(): AgentPort {
     leaf: refuse,
     proxySnapshot: refuse,
     monitor: absent,
+    events: { list: absent, onEvent: absent },
     federationStatus: absent,
   }
 }

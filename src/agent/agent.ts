@@ -24,6 +24,7 @@ import { ProxySnapshots } from './proxy-snapshots.ts'
 import { ServerAgent } from './server-agent.ts'
 import { type ServerCore, startServerCore } from './server-core.ts'
 import { loadIdentity } from './tls-files.ts'
+import { UserEvents } from './user-events.ts'
 
 /** How often this node's own network coordinate goes into the catalog. */
 const COORDINATE_INTERVAL_MS = 15_000
@@ -192,6 +193,13 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     )
     stops.push(() => local.stop())
     await local.start()
+    const events = new UserEvents(config.nodeName, {
+      lan,
+      services: () => local.services(),
+      log: log.named('event'),
+      metrics,
+    })
+    stops.push(() => events.stop())
     leafs = config.connect.enabled
       ? new Leafs(config.datacenter, { ...core, clock, random, log: log.named('leaf') })
       : undefined
@@ -236,6 +244,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       {
         core,
         local,
+        events,
         leafs,
         proxies,
         logSink,

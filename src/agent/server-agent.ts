@@ -12,6 +12,7 @@ import type { Leafs } from './leafs.ts'
 import type { LocalAgent } from './local-agent.ts'
 import type { ProxySnapshots } from './proxy-snapshots.ts'
 import type { ServerCore } from './server-core.ts'
+import type { UserEvents } from './user-events.ts'
 
 const STATS_INTERVAL_MS = 2_000
 const SERF_PORTS = { lan: 8301, wan: 8302 } as const
@@ -19,6 +20,7 @@ const SERF_PORTS = { lan: 8301, wan: 8302 } as const
 export interface ServerAgentModules {
   readonly core: ServerCore
   readonly local: LocalAgent
+  readonly events: UserEvents
   /** Absent where connect is disabled. */
   readonly leafs: Leafs | undefined
   readonly proxies: ProxySnapshots | undefined
@@ -130,6 +132,10 @@ export class ServerAgent implements AgentPort {
 
   reload(): Promise<void> {
     return this.#modules.reload()
+  }
+
+  get events(): UserEvents {
+    return this.#modules.events
   }
 
   services(): readonly NodeService[] {

@@ -32,6 +32,7 @@ import { parseGateway } from './gateway-addresses.ts'
 import { joinLan } from './lan-join.ts'
 import { Leadership } from './leadership.ts'
 import { needsOthers, type OpenStore, openStore, openWithOthers } from './store.ts'
+import { EVENT_PREFIX } from './user-events.ts'
 
 export interface CoreOptions {
   readonly config: RuntimeConfig
@@ -176,7 +177,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     ports: {
       keyring: { lan: gossip.lan.keys, ...(gossip.wan ? { wan: gossip.wan.keys } : {}) },
       ...(ca ? { ca } : {}),
-      events: { fire: (name, payload) => gossip.lan.userEvent(`consul:event:${name}`, payload, false) },
+      events: { fire: (name, payload) => gossip.lan.userEvent(`${EVENT_PREFIX}${name}`, payload, false) },
       spoolDirectory: dataDir,
       servers,
       freshness,

@@ -7,7 +7,14 @@
  * HanseErrors: the message is the body, the status the status.
  */
 import type { LogListener, Metrics } from '#base'
-import type { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, IssuedCert, NodeService } from '#codec'
+import type {
+  AgentCheckDefinition,
+  AgentServiceDefinition,
+  HealthCheck,
+  IssuedCert,
+  NodeService,
+  UserEvent,
+} from '#codec'
 
 /** One member of a gossip pool, in the JSON form of /v1/agent/members. `Status`: 1 alive, 2 leaving, 3 left, 4 failed. */
 export interface AgentMember {
@@ -119,6 +126,9 @@ export interface AgentPort {
     proxyId: string,
     options: { readonly hash: string; readonly waitMs: number; readonly signal: AbortSignal; readonly token: string },
   ): Promise<{ readonly snapshot: object; readonly hash: string }>
+
+  /** The user events that reached this agent and are meant for it, the oldest first. */
+  readonly events: { list(): readonly UserEvent[]; onEvent(callback: () => void): () => void }
 
   /** Feeds log lines to a listener until the answer is called. */
   monitor(listener: LogListener): () => void

@@ -15,6 +15,7 @@ export const apiError = errorTable({
     status: 500,
     message: ({ value }: { value: string }) => `strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`,
   },
+  EVENT_INVALID: { status: 500, message: ({ text }: { text: string }) => text },
   BAD_BODY: { status: 400, message: ({ problem }: { problem: string }) => `Request decode failed: ${problem}` },
   BODY_TOO_LARGE: {
     status: 413,

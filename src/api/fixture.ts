@@ -14,6 +14,8 @@ export interface Datacenter {
   readonly name: string
   readonly endpoints: Endpoints
   readonly state: State
+  /** User events that were fired here. */
+  readonly events: { readonly name: string; readonly payload: Buffer }[]
 }
 
 export interface TwoDatacenters {
@@ -50,6 +52,7 @@ export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> 
     const base = { clock: systemClock, log: silentLogger, metrics: new Metrics() }
     const state = await State.open({ ...base, engine, datacenter: name })
     const router = routerOf(name, members, failing)
+    const events: Datacenter['events'] = []
     const endpoints = new Endpoints({
       ...base,
       datacenter: name,
@@ -60,6 +63,7 @@ export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> 
       acl: { ...NO_ACLS, ...options.acl },
       ports: {
         keyring: { lan: keys(1), wan: keys(2) },
+        events: { fire: async (name, payload) => void events.push({ name, payload }) },
         leaderAddress: () => (name === 'dc1' ? '127.10.1.1:8300' : '127.10.2.1:8300'),
         peers: () => [name === 'dc1' ? '127.10.1.1:8300' : '127.10.2.1:8300'],
       },
@@ -68,7 +72,7 @@ export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> 
       await state.close()
       await engine.close()
     })
-    const made = { name, endpoints, state }
+    const made = { name, endpoints, state, events }
     members.set(name, made)
     return made
   }
@@ -175,6 +179,7 @@ export function emptyAgent(metrics = new Metrics()): AgentPort {
     serviceMaintenance: refuse,
     leaf: () => Promise.reject(new Error('no leafs here')),
     proxySnapshot: () => Promise.reject(new Error('no proxies here')),
+    events: { list: () => [], onEvent: () => () => {} },
     monitor: () => () => {},
     federationStatus: () => ({ Datacenter: 'dc1' }),
   }

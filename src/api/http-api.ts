@@ -14,6 +14,7 @@ import { configRoutes } from './routes/config.ts'
 import { connectCaRoutes } from './routes/connect-ca.ts'
 import { coordinateRoutes } from './routes/coordinate.ts'
 import { discoveryChainRoutes } from './routes/discovery-chain.ts'
+import { eventRoutes } from './routes/event.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { healthRoutes } from './routes/health.ts'
 import { intentionRoutes } from './routes/intentions.ts'
@@ -66,6 +67,7 @@ export function httpApi(options: HttpApiOptions): HttpServer {
       ...discoveryChainRoutes(ports),
       ...intentionRoutes(ports),
       ...connectCaRoutes(ports, agent),
+      ...eventRoutes(ports, agent),
       ...federationRoutes(ports, agent),
       ...keyringRoutes(ports),
       ...operatorRoutes(ports),

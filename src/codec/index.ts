@@ -9,6 +9,8 @@ export {
   type FilterFields,
 } from './bexpr.ts'
 export { filterError } from './bexpr-errors.ts'
+export { compileRegex } from './bexpr-regex.ts'
+export { RegexProblem } from './bexpr-regex-parse.ts'
 export { codecError } from './errors.ts'
 export { type GoJsonOptions, goJson, goJsonError, goString, parseGoJson, parseJson } from './go-json.ts'
 export type { JsonObject, JsonValue } from './go-json-reader.ts'
@@ -79,6 +81,7 @@ export * from './shapes/servers.ts'
 export * from './shapes/session.ts'
 export * from './shapes/subscription.ts'
 export * from './shapes/txn.ts'
+export * from './shapes/user-event.ts'
 export {
   CA_DAYS_DEFAULT,
   CERTIFICATE_DAYS_DEFAULT,
