@@ -153,6 +153,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Runs a built-in proxy: a sidecar, or the mesh gateway',
     load: () => import('./connect-proxy.ts'),
   },
+  event: { summary: 'Sends a user event to the agents of a datacenter', load: () => import('./event.ts') },
   'federation secret': {
     summary: 'Exports what secondary datacenters need to join',
     load: () => import('./federation-secret.ts'),
@@ -231,5 +232,9 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'tls cert create': { summary: 'Makes a certificate signed by the CA', load: () => import('./tls-cert-create.ts') },
   up: { summary: 'Starts a federation of datacenters on this machine', load: () => import('./up.ts') },
   validate: { summary: 'Checks configuration files and directories', load: () => import('./validate.ts') },
+  watch: {
+    summary: 'Shows something as it is, or runs a program whenever it changes',
+    load: () => import('./watch.ts'),
+  },
   version: { summary: 'Shows the versions', load: () => import('./version.ts') },
 }
