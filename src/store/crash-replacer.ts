@@ -6,8 +6,8 @@
  */
 import { writeSync } from 'node:fs'
 import { argv } from 'node:process'
+import { openVictim } from './crash-store.ts'
 import type { Content } from './engine.ts'
-import { openSqlite } from './sqlite-engine.ts'
 
 export const RECORDS = 400
 const BATCH_RECORDS = 50
@@ -28,7 +28,7 @@ async function* batches(number: number): AsyncGenerator<Content[]> {
 }
 
 if (import.meta.main) {
-  const engine = await openSqlite({ directory: argv[2] ?? '' })
+  const engine = await openVictim(argv.slice(2))
   let last = 0
   await engine.load((records) => {
     last = Number.parseInt(Buffer.from(records[0]?.value ?? []).toString(), 10)

@@ -7,11 +7,13 @@
  */
 import { writeSync } from 'node:fs'
 import { argv } from 'node:process'
-import { openSqlite } from './sqlite-engine.ts'
+import { openVictim } from './crash-store.ts'
 
 const WRITERS = 16
 
-const engine = await openSqlite({ directory: argv[2] ?? '' })
+const engine = await openVictim(argv.slice(2))
+/** Tells servers of one store apart. */
+const server = argv[3] ?? ''
 const rounds = new Map<string, { round: number; modRevision: number }>()
 await engine.load((batch) => {
   for (const { key, value, modRevision } of batch) {
@@ -19,7 +21,7 @@ await engine.load((batch) => {
   }
 })
 
-async function write(writer: number): Promise<void> {
+async function write(writer: string): Promise<void> {
   const key = `w/${writer}`
   let { round, modRevision } = rounds.get(key) ?? { round: 0, modRevision: 0 }
   for (;;) {
@@ -38,4 +40,4 @@ async function write(writer: number): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)))
+await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(`${server}${writer}`)))

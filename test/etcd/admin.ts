@@ -63,7 +63,10 @@ export async function makeRoom(cluster: EtcdCluster): Promise<void> {
   if (first === undefined) return
   await compact(first).catch(() => {})
   for (const member of cluster.members) await ask(member, 'maintenance/defragment', {}, 20_000)
-  await ask(first, 'maintenance/alarm', { action: 'DEACTIVATE', memberID: 0, alarm: 'NOSPACE' })
+  const { alarms } = await ask<{ alarms?: { memberID: string }[] }>(first, 'maintenance/alarm', { action: 'GET' })
+  for (const { memberID } of alarms ?? []) {
+    await ask(first, 'maintenance/alarm', { action: 'DEACTIVATE', memberID, alarm: 'NOSPACE' })
+  }
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')

@@ -66,6 +66,31 @@ const FAULTS: Readonly<Record<string, (storm: Storm) => Promise<void>>> = {
   },
 }
 
+test('an engine whose member was overtaken by a compaction loads anew, and lacks nothing', async () => {
+  const { followers } = await leaderOf(cluster)
+  const [slow, quick] = followers
+  assert.ok(slow && quick)
+  // One side asks only the slow member, the others the other two.
+  const others = cluster.members.filter((member) => member !== slow).map(({ endpoint }) => endpoint)
+  const storm = await Storm.start({
+    endpoints: others,
+    only: { s1: [slow.endpoint] },
+    prefix: 'overtaken/',
+    servers: ['s1', 's2', 's3'],
+  })
+  try {
+    await storm.progress('before')
+    await slow.signal('SIGKILL')
+    await storm.progress('without the slow member', { servers: ['s2', 's3'] })
+    await compact(quick)
+    slow.start()
+    await storm.progress('afterwards')
+  } finally {
+    await storm.stop()
+  }
+  assert.ok((storm.sides[0]?.loads ?? 0) > 1, 'compaction overtook nobody')
+})
+
 for (const [what, harm] of Object.entries(FAULTS)) {
   test(`an engine loses nothing, repeats nothing and never goes back while ${what}`, async (t) => {
     const storm = await Storm.start({

@@ -22,6 +22,7 @@ const ALLOWED = new Set(['STORE_UNREACHABLE'])
 const WRITERS = 4
 const RETRY_MS = 50
 const DUTY_MS = 3_000
+const PROGRESS_MS = 40_000
 const SHARED = 'shared'
 
 export interface StormOptions {
@@ -29,8 +30,8 @@ export interface StormOptions {
   readonly prefix: string
   /** One engine for each. */
   readonly servers: readonly string[]
-  /** Endpoints in another order for every engine, so that they do not all ask the same member. */
-  readonly spread?: boolean
+  /** Servers that have other endpoints. The others have them in an order of their own each. */
+  readonly only?: Readonly<Record<string, readonly string[]>>
   /** Further codes of errors that writes and reads may have. */
   readonly allow?: readonly string[]
   readonly log?: Logger
@@ -150,11 +151,11 @@ export class Storm {
   }
 
   static async start(options: StormOptions): Promise<Storm> {
-    const { endpoints, prefix, servers, spread = true, log } = options
+    const { endpoints, prefix, servers, only, log } = options
     const sides: Side[] = []
     for (const [at, server] of servers.entries()) {
-      const first = spread ? at % endpoints.length : 0
-      const order = [...endpoints.slice(first), ...endpoints.slice(0, first)]
+      const first = at % endpoints.length
+      const order = only?.[server] ?? [...endpoints.slice(first), ...endpoints.slice(0, first)]
       const side = new Side(server, await openEngine(order, prefix, server, log))
       await side.follow()
       sides.push(side)
@@ -267,9 +268,9 @@ export class Storm {
     }
   }
 
-  /** Waits until every writer has got on from here. */
-  async progress(what: string, timeoutMs = 30_000): Promise<number> {
-    const keys = this.sides.flatMap(({ name }) => Array.from({ length: WRITERS }, (_, writer) => `w/${name}/${writer}`))
+  /** Waits until every writer, or those of some servers, has got on from here. */
+  async progress(what: string, { servers = this.#options.servers, timeoutMs = PROGRESS_MS } = {}): Promise<number> {
+    const keys = servers.flatMap((name) => Array.from({ length: WRITERS }, (_, writer) => `w/${name}/${writer}`))
     const before = new Map(this.#answered)
     return await eventually(
       `all writers get on ${what}`,

@@ -18,7 +18,15 @@ export function etcdBinary(): string {
   return binary
 }
 
+/** Where the suite command has put an old etcd that is still met, by what tests call it. */
+export function oldEtcd(): Readonly<Record<string, string>> {
+  const binary = env['HANSE_ETCD_OLD']
+  return binary ? { 'etcd 3.5.1': binary } : {}
+}
+
 export interface EtcdMemberOptions {
+  /** Default: that of the suite command. */
+  readonly binary?: string
   /** Further arguments of etcd. */
   readonly args?: readonly string[]
 }
@@ -29,12 +37,19 @@ export class EtcdProcess {
   readonly endpoint: string
   readonly peerUrl: string
   readonly dataDir: string
+  readonly #binary: string
   readonly #args: readonly string[]
   #child: ChildProcess | undefined
   output = ''
 
-  constructor(name: string, ports: { client: number; peer: number }, dataDir: string, args: readonly string[]) {
+  constructor(
+    name: string,
+    ports: { client: number; peer: number },
+    dataDir: string,
+    { binary = etcdBinary(), args = [] }: EtcdMemberOptions,
+  ) {
     this.name = name
+    this.#binary = binary
     this.endpoint = `http://127.0.0.1:${ports.client}`
     this.peerUrl = `http://127.0.0.1:${ports.peer}`
     this.dataDir = dataDir
@@ -51,7 +66,7 @@ export class EtcdProcess {
       ...this.#args,
       ...further,
     ]
-    const child = spawn(etcdBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -90,7 +105,7 @@ export class EtcdCluster {
   }
 
   /** Starts them all; they may not have elected a leader yet. */
-  static async start(size: number, { args = [] }: EtcdMemberOptions = {}): Promise<EtcdCluster> {
+  static async start(size: number, { binary, args = [] }: EtcdMemberOptions = {}): Promise<EtcdCluster> {
     const root = mkdtempSync(join(tmpdir(), 'hanse-etcd-'))
     const ports = await freePorts(size * 2)
     const places = Array.from({ length: size }, (_, at) => ({
@@ -100,7 +115,11 @@ export class EtcdCluster {
     }))
     const initial = places.map(({ name, peer }) => `${name}=http://127.0.0.1:${peer}`).join(',')
     const members = places.map(
-      (place) => new EtcdProcess(place.name, place, join(root, place.name), ['--initial-cluster', initial, ...args]),
+      (place) =>
+        new EtcdProcess(place.name, place, join(root, place.name), {
+          ...(binary && { binary }),
+          args: ['--initial-cluster', initial, ...args],
+        }),
     )
     for (const member of members) member.start()
     return new EtcdCluster(members, root)

@@ -1,20 +1,27 @@
-/** The engine on a real etcd against the contract, unchanged; run by `npm run test:etcd`. */
+/** The engine on real etcds against the contract, unchanged; run by `npm run test:etcd`. */
 import { after } from 'node:test'
 import { silentLogger, systemClock, systemRandom } from '#base'
-import { EtcdCluster } from '../../../test/support/etcd.ts'
+import { EtcdCluster, etcdBinary, oldEtcd } from '../../../test/support/etcd.ts'
 import type { EngineUnderTest } from '../contract-fixture.ts'
 import { engineContract } from '../engine-contract.ts'
 import { openEtcd } from './engine.ts'
 
-const cluster = await EtcdCluster.start(1)
-after(() => cluster.stop())
+/** The newest, and an old one where the suite command has brought it. */
+const BINARIES = { 'the newest etcd': etcdBinary(), ...oldEtcd() }
+
 let stores = 0
 
-async function onEtcd(): Promise<EngineUnderTest> {
+for (const [name, binary] of Object.entries(BINARIES)) {
+  const cluster = await EtcdCluster.start(1, { binary })
+  after(() => cluster.stop())
+  engineContract(name, () => onEtcd(cluster.endpoints))
+}
+
+async function onEtcd(endpoints: readonly string[]): Promise<EngineUnderTest> {
   const prefix = `contract/${++stores}/`
   const open = () =>
     openEtcd({
-      endpoints: cluster.endpoints,
+      endpoints,
       identity: () => undefined,
       datacenter: 'dc1',
       prefix,
@@ -34,5 +41,3 @@ async function onEtcd(): Promise<EngineUnderTest> {
     dispose: () => engine.close(),
   }
 }
-
-engineContract('etcd', onEtcd)
