@@ -90,8 +90,8 @@ export function faceViolations(imports: Readonly<Record<string, unknown>>, folde
 const isLayer = (name: string): boolean => layerOf(name) !== -1
 const layerOf = (name: string): number => (LAYERS as readonly string[]).indexOf(name)
 const isTest = (path: string): boolean => !path.startsWith('src/') || /\.(test|suite)\.ts$/.test(path)
-/** A suite that needs a program starts it as the tests in test/ do. */
-const isSupport = (path: string): boolean => path.startsWith('test/support/')
+/** What tests share, wherever they stand: the programs that they start, and the fixtures of a folder. */
+const isShared = (path: string): boolean => path.startsWith('test/support/') || path.endsWith('-fixture.ts')
 const folderOf = (path: string): string | undefined => (path.startsWith('src/') ? path.split('/')[1] : undefined)
 
 function nameViolations(path: string): string[] {
@@ -127,7 +127,7 @@ function importViolation(
 
 function relativeViolation(path: string, specifier: string, tree: Tree): string | undefined {
   const target = posix.join(posix.dirname(path), specifier)
-  if (path.endsWith('.suite.ts') && isSupport(target)) return undefined
+  if (isTest(path) && isShared(target)) return tree.has(target) ? undefined : 'there is no such file (write the ending)'
   if (folderOf(target) !== folderOf(path)) return 'another folder is reached through its face, "#folder"'
   if (!isTest(path) && /^src\/[^/]+\/index\.ts$/.test(target)) return 'the face is for other folders'
   if (folderOf(target) !== undefined && !tree.has(target)) return 'there is no such file (write the ending)'
