@@ -1,5 +1,5 @@
 /**
- * A running local federation: starts each datacenter's four processes, waits for what must be true, stops all.
+ * A running local federation: starts each datacenter's processes, waits for what must be true, stops all.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -18,9 +18,18 @@ import {
   setUp,
 } from './datacenter-files.ts'
 import { localError } from './errors.ts'
-import { calledFrom, type DatacenterPlan, type LocalPlan, serversOf } from './plan.ts'
+import {
+  calledFrom,
+  type DatacenterPlan,
+  gatewayServersOf,
+  type LocalPlan,
+  type ServerPlan,
+  serversOf,
+} from './plan.ts'
 import { HANSE, type LocalProcess, startProcess, withToken } from './processes.ts'
 
+/** Before one of several servers that has ended is started again. */
+const RESTART_MS = 1_000
 /** How long each step may take before it is given up. */
 const STEP_TIMEOUT_MS = 60_000
 const POLL_MS = 25
@@ -41,6 +50,9 @@ export class FederationRun {
   readonly #processes: LocalProcess[] = []
   readonly #clients = new Map<string, HttpClient>()
   #managementToken: string | undefined
+  /** Processes that may end without ending everything. */
+  readonly #spared = new Set<LocalProcess>()
+  #stopping = false
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -98,20 +110,41 @@ export class FederationRun {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true
     for (const client of this.#clients.values()) client.close()
     await Promise.all(this.#processes.map((each) => each.stop()))
   }
 
-  /** Rejects when any process ends by itself. */
+  /** Rejects when any process ends by itself, but for one of several servers: that is started again. */
   anyFailed(): Promise<never> {
-    return Promise.race(this.#processes.map((each) => each.failed))
+    return Promise.race(this.#processes.filter((each) => !this.#spared.has(each)).map((each) => each.failed))
+  }
+
+  /** One of several servers: the others do its work until it is back. */
+  #startOneOf(plan: DatacenterPlan, position: number): void {
+    const { name, config } = filesOf(plan).server(position)
+    const process = this.#process(plan, name, HANSE, ['agent', '-config-file', config], this.#serverEnv)
+    this.#processes.push(process)
+    this.#spared.add(process)
+    process.failed.catch(async (error: unknown) => {
+      if (this.#stopping) return
+      this.#options.progress(`${messageOf(error).split('\n')[0]}; starting it again`)
+      await sleep(systemClock, RESTART_MS)
+      this.#processes.splice(this.#processes.indexOf(process), 1)
+      if (!this.#stopping) this.#startOneOf(plan, position)
+    })
+  }
+
+  get #serverEnv(): Readonly<Record<string, string | undefined>> {
+    return withToken(this.#options.env, undefined)
   }
 
   async #startServer(plan: DatacenterPlan): Promise<void> {
     for (const [position] of serversOf(plan).entries()) {
       const { name, config, data } = filesOf(plan).server(position)
       mkdirSync(data, { recursive: true, mode: 0o700 })
-      this.#start(plan, name, ['agent', '-config-file', config])
+      if (plan.others.length > 0) this.#startOneOf(plan, position)
+      else this.#start(plan, name, ['agent', '-config-file', config])
     }
     await Promise.all(serversOf(plan).map(({ node, ports }) => this.#answers(`${node} of ${plan.name}`, ports.http)))
     if (this.#options.plan.acls) await this.#giveTokens(plan)
@@ -157,24 +190,7 @@ export class FederationRun {
     // First: what its check finds missing is looked for again only ten seconds later.
     this.#startDemo(plan)
     await this.#startServer(plan)
-    this.#start(
-      plan,
-      'mesh-gateway',
-      [
-        'connect',
-        'proxy',
-        '-gateway=mesh',
-        '-register',
-        '-expose-servers',
-        '-address',
-        `127.0.0.1:${ports.gateway}`,
-        '-wan-address',
-        `127.0.0.1:${ports.gateway}`,
-        '-http-addr',
-        `127.0.0.1:${ports.http}`,
-      ],
-      'mesh-gateway',
-    )
+    for (const [position, server] of gatewayServersOf(plan).entries()) this.#startGateway(plan, server, position)
     const http = `127.0.0.1:${ports.http}`
     const sidecar = ['connect', 'proxy', '-proxy-id', sidecarOf(name), '-http-addr', http]
     this.#start(plan, 'sidecar', sidecar, 'demo-service')
@@ -182,10 +198,19 @@ export class FederationRun {
       client.expect('PUT', '/v1/agent/service/register', { body: this.#demoService(plan) }),
     )
     await this.#until(`the demo service of ${name}`, () => this.#passing(plan, `hello-${name}`))
-    await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway'))
+    const gateways = gatewayServersOf(plan).length
+    await this.#until(`the mesh gateway of ${name}`, () => this.#passing(plan, 'mesh-gateway', gateways))
     const servers = serversOf(plan).length
     const what = servers === 1 ? 'server' : `${servers} servers`
     this.#options.progress(`${name}: ${what}, mesh gateway and demo service are up`)
+  }
+
+  #startGateway(plan: DatacenterPlan, { ports }: ServerPlan, position: number): void {
+    const address = `127.0.0.1:${ports.gateway}`
+    const args = ['connect', 'proxy', '-gateway=mesh', '-register', '-expose-servers']
+    const name = position === 0 ? 'mesh-gateway' : `mesh-gateway-${position}`
+    const at = ['-address', address, '-wan-address', address, '-http-addr', `127.0.0.1:${ports.http}`]
+    this.#start(plan, name, [...args, ...at], 'mesh-gateway')
   }
 
   /** A service as its users would register it: with a sidecar, through which it calls that of the next datacenter. */
@@ -214,9 +239,9 @@ export class FederationRun {
     }
   }
 
-  async #passing(plan: DatacenterPlan, service: string): Promise<void> {
+  async #passing(plan: DatacenterPlan, service: string, instances = 1): Promise<void> {
     const found = await this.client(plan).json('GET', `/v1/health/service/${service}`, { query: { passing: true } })
-    if (!Array.isArray(found) || found.length === 0) throw new Error(`no passing instance of "${service}" yet`)
+    if (!Array.isArray(found) || found.length < instances) throw new Error(`no passing instance of "${service}" yet`)
   }
 
   /** A process of Hanse, with the token of `owner` where there is access control. */

@@ -18,11 +18,12 @@ export interface ServerPorts {
   /** Of the member of etcd beside it, where there are several servers. */
   readonly etcdClient: number
   readonly etcdPeer: number
+  /** Of the mesh gateway that is registered with it; the first two servers have one. */
+  readonly gateway: number
 }
 
 /** Those of its first server, and of what a datacenter has one of. */
 export interface DatacenterPorts extends ServerPorts {
-  readonly gateway: number
   readonly demo: number
   /** Where the demo service's sidecar takes calls from other sidecars. */
   readonly sidecar: number
@@ -68,14 +69,9 @@ const SERVER_PORT_USES: readonly (keyof ServerPorts)[] = [
   'serfWan',
   'etcdClient',
   'etcdPeer',
-]
-export const PORT_USES: readonly (keyof DatacenterPorts)[] = [
-  ...SERVER_PORT_USES,
   'gateway',
-  'demo',
-  'sidecar',
-  'upstream',
 ]
+export const PORT_USES: readonly (keyof DatacenterPorts)[] = [...SERVER_PORT_USES, 'demo', 'sidecar', 'upstream']
 /** Most datacenters on one machine. */
 export const MAX_DATACENTERS = 16
 /** Most servers of one datacenter on one machine. */
@@ -101,19 +97,24 @@ export function calledFrom({ datacenters }: LocalPlan, plan: DatacenterPlan): Da
   return next ?? plan
 }
 
+/** The servers that a mesh gateway is registered with: two, so that one may be gone with its server. */
+export function gatewayServersOf(plan: DatacenterPlan): readonly ServerPlan[] {
+  return serversOf(plan).slice(0, 2)
+}
+
 /** All servers of a datacenter, the first one first. */
 export function serversOf({ node, ports, others }: DatacenterPlan): readonly ServerPlan[] {
   return [{ node, ports }, ...others]
 }
 
 function serverPortsFrom(numbers: readonly number[]): ServerPorts {
-  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, etcdClient = 0, etcdPeer = 0] = numbers
-  return { http, dns, server, serfLan, serfWan, etcdClient, etcdPeer }
+  const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0, etcdClient = 0, etcdPeer = 0, gateway = 0] = numbers
+  return { http, dns, server, serfLan, serfWan, etcdClient, etcdPeer, gateway }
 }
 
 function portsFrom(numbers: readonly number[]): DatacenterPorts {
-  const [gateway = 0, demo = 0, sidecar = 0, upstream = 0] = numbers.slice(SERVER_PORT_USES.length)
-  return { ...serverPortsFrom(numbers), gateway, demo, sidecar, upstream }
+  const [demo = 0, sidecar = 0, upstream = 0] = numbers.slice(SERVER_PORT_USES.length)
+  return { ...serverPortsFrom(numbers), demo, sidecar, upstream }
 }
 
 /**
