@@ -42,7 +42,7 @@ type Shape<F> = { readonly [K in keyof F]: F[K] extends ProtobufField<infer T> ?
 export function message<F extends Fields>(fields: F): ProtobufMessage<Shape<F>> {
   // A field is looked up by its own name, so value and field always belong together.
   const entries = Object.entries<ProtobufField<unknown>>(fields)
-  const byNumber = new Map(entries.map(([, field]) => [field.number, field]))
+  const places = new Map(entries.map(([, field], place) => [field.number, place]))
   return {
     encode(value) {
       const writer = new ProtobufWriter()
@@ -52,21 +52,26 @@ export function message<F extends Fields>(fields: F): ProtobufMessage<Shape<F>> 
     },
     decode(bytes, depth = 0) {
       if (depth > MAX_DEPTH) throw codecError('PROTOBUF_INVALID', { what: 'messages nested too deep', offset: 0 })
-      const found = new Map<ProtobufField<unknown>, Gathering<unknown>>()
+      const found: (Gathering<unknown> | undefined)[] = []
       const reader = new ProtobufReader(bytes)
       for (let next = reader.next(); next !== undefined; next = reader.next()) {
-        const field = byNumber.get(next.field)
-        if (field === undefined) {
+        const place = places.get(next.field)
+        const field = place === undefined ? undefined : entries[place]?.[1]
+        if (place === undefined || field === undefined) {
           reader.skip(next.wire)
           continue
         }
         reader.expect(next.field, next.wire, field.wire)
-        const gathering = found.get(field) ?? field.gather()
-        found.set(field, gathering)
+        const gathering = found[place] ?? field.gather()
+        found[place] = gathering
         gathering.add(reader, depth)
       }
-      const value = entries.map(([name, field]) => [name, (found.get(field) ?? { value: () => field.zero }).value()])
-      return Object.fromEntries(value) as Shape<F>
+      const value: Record<string, unknown> = {}
+      for (const [place, [name, field]] of entries.entries()) {
+        const gathering = found[place]
+        value[name] = gathering === undefined ? field.zero : gathering.value()
+      }
+      return value as Shape<F>
     },
   }
 }

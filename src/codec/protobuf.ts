@@ -13,55 +13,78 @@ export const WIRE = { varint: 0, eightBytes: 1, bytes: 2, fourBytes: 5 } as cons
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 const MAX_UINT64 = 2n ** 64n - 1n
+/** So many bytes of a varint have less than 53 bits. */
+const SMALL_BYTES = 7
 const MAX_FIELD_NUMBER = 2 ** 29 - 1
 
-/** Writes fields; those that are nested are finished first and written as bytes. */
-export class ProtobufWriter {
-  readonly #parts: Uint8Array[] = []
+/** Room for a first message; most are small. */
+const FIRST_BYTES = 128
+/** Unused room that a finished message may keep; above it is copied, because messages may be kept for long. */
+const MAX_SLACK_BYTES = 512
+/** The most that a varint takes. */
+const VARINT_BYTES = 10
 
+/** Writes fields into one buffer that grows; those that are nested are finished first and written as bytes. */
+export class ProtobufWriter {
+  #buffer = Buffer.allocUnsafe(FIRST_BYTES)
+  #length = 0
+
+  /** What was written. Nothing can be written afterwards. */
   finish(): Buffer {
-    return Buffer.concat(this.#parts)
+    const written = this.#buffer.subarray(0, this.#length)
+    return this.#buffer.length - this.#length > MAX_SLACK_BYTES ? Buffer.from(written) : written
   }
 
   /** An integer; a negative one takes ten bytes, as everywhere in protocol buffers. */
   varint(field: number, value: number | bigint): void {
-    this.#tag(field, WIRE.varint)
-    this.#parts.push(varintBytes(value))
+    this.#reserve(2 * VARINT_BYTES)
+    this.#put(field * 8 + WIRE.varint)
+    if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) this.#put(value)
+    else this.#putWide(BigInt.asUintN(64, BigInt(value)))
   }
 
   bytes(field: number, value: Uint8Array): void {
-    this.#tag(field, WIRE.bytes)
-    this.#parts.push(varintBytes(value.length), value)
+    this.#reserve(2 * VARINT_BYTES + value.length)
+    this.#put(field * 8 + WIRE.bytes)
+    this.#put(value.length)
+    this.#buffer.set(value, this.#length)
+    this.#length += value.length
   }
 
   string(field: number, value: string): void {
-    this.bytes(field, Buffer.from(value, 'utf8'))
+    const length = Buffer.byteLength(value)
+    this.#reserve(2 * VARINT_BYTES + length)
+    this.#put(field * 8 + WIRE.bytes)
+    this.#put(length)
+    this.#length += this.#buffer.write(value, this.#length, 'utf8')
   }
 
   double(field: number, value: number): void {
-    this.#tag(field, WIRE.eightBytes)
-    const bytes = Buffer.allocUnsafe(8)
-    bytes.writeDoubleLE(value)
-    this.#parts.push(bytes)
+    this.#reserve(VARINT_BYTES + 8)
+    this.#put(field * 8 + WIRE.eightBytes)
+    this.#length = this.#buffer.writeDoubleLE(value, this.#length)
   }
 
-  #tag(field: number, wire: number): void {
-    this.#parts.push(varintBytes(field * 8 + wire))
+  /** Makes room for more bytes. */
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes
+    if (needed <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length))
+    larger.set(this.#buffer.subarray(0, this.#length))
+    this.#buffer = larger
   }
-}
 
-function varintBytes(value: number | bigint): Uint8Array {
-  const bytes: number[] = []
-  if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) {
+  #put(value: number): void {
     let left = value
-    for (; left >= 0x80; left = Math.floor(left / 0x80)) bytes.push((left % 0x80) | 0x80)
-    bytes.push(left)
-  } else {
-    let left = BigInt.asUintN(64, BigInt(value))
-    for (; left >= 0x80n; left >>= 7n) bytes.push(Number(left & 0x7fn) | 0x80)
-    bytes.push(Number(left))
+    for (; left >= 0x80; left = Math.floor(left / 0x80)) this.#buffer[this.#length++] = (left % 0x80) | 0x80
+    this.#buffer[this.#length++] = left
   }
-  return Uint8Array.from(bytes)
+
+  #putWide(value: bigint): void {
+    let left = value
+    for (; left >= 0x80n; left >>= 7n) this.#buffer[this.#length++] = Number(left & 0x7fn) | 0x80
+    this.#buffer[this.#length++] = Number(left)
+  }
 }
 
 /** Reads the fields of one message; every method throws a HanseError with a PROTOBUF_ code on bad bytes. */
@@ -84,6 +107,19 @@ export class ProtobufReader {
 
   /** An integer that is not negative and that a number can hold. */
   uint(): number {
+    // Nearly all are short: without the detour over BigInt.
+    const start = this.#offset
+    let small = 0
+    let scale = 1
+    for (let at = 0; at < SMALL_BYTES; at++, scale *= 0x80) {
+      const byte = this.#buffer[start + at]
+      if (byte === undefined) break
+      small += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        this.#offset = start + at + 1
+        return small
+      }
+    }
     const value = this.varint()
     if (value > MAX_SAFE) throw this.#invalid('an integer above 2^53')
     return Number(value)
@@ -97,7 +133,9 @@ export class ProtobufReader {
   varint(): bigint {
     let value = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.#take(1)[0] ?? 0
+      const byte = this.#buffer[this.#offset]
+      if (byte === undefined) throw codecError('PROTOBUF_TRUNCATED', { offset: this.#buffer.length })
+      this.#offset++
       value |= BigInt(byte & 0x7f) << shift
       if (byte >= 0x80) continue
       if (value > MAX_UINT64) break
