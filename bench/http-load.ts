@@ -14,9 +14,9 @@ export class Connection {
   #missing = -1
   #done: (() => void) | undefined
 
-  constructor(socket: Socket, path: string) {
+  constructor(socket: Socket, request: Buffer) {
     this.#socket = socket
-    this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n\r\n`)
+    this.#request = request
     socket.on('data', (chunk) => this.#read(chunk))
   }
 
@@ -50,18 +50,33 @@ export class Connection {
   }
 }
 
-/** Opens connections to a port on loopback, some at a time. */
-export async function open(port: number, path: string, count: number): Promise<Connection[]> {
+/** The bytes of a request without a body, or with one. */
+export function requestBytes(method: string, path: string, body: Buffer = Buffer.alloc(0)): Buffer {
+  const length = body.length === 0 ? '' : `Content-Length: ${body.length}\r\n`
+  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n${length}\r\n`
+  return Buffer.concat([Buffer.from(head), body])
+}
+
+/** Opens connections to a port on loopback that all get a path. */
+export function open(port: number, path: string, count: number): Promise<Connection[]> {
+  const request = requestBytes('GET', path)
+  return openFor(
+    port,
+    Array.from({ length: count }, () => request),
+  )
+}
+
+/** Opens a connection for each request, some at a time. */
+export async function openFor(port: number, requests: readonly Buffer[]): Promise<Connection[]> {
   const connections: Connection[] = []
-  while (connections.length < count) {
-    const chunk = Math.min(200, count - connections.length)
-    const opened = Array.from({ length: chunk }, async () => {
+  while (connections.length < requests.length) {
+    const opened = requests.slice(connections.length, connections.length + 200).map(async (request) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true })
       await new Promise((resolve, reject) => {
         socket.once('connect', resolve)
         socket.once('error', reject)
       })
-      return new Connection(socket, path)
+      return new Connection(socket, request)
     })
     connections.push(...(await Promise.all(opened)))
   }

@@ -11,6 +11,7 @@ export type Results = Readonly<
 function goalText(goal: Goal | undefined, unit: string): string {
   if (goal === undefined) return ''
   if ('ratioAtMost' in goal) return `≤ ${goal.ratioAtMost} ×`
+  if ('ratioAtLeast' in goal) return `≥ ${goal.ratioAtLeast} ×`
   return 'valueAtMost' in goal ? `≤ ${goal.valueAtMost} ${unit}` : `≥ ${goal.valueAtLeast} ${unit}`
 }
 

@@ -7,6 +7,7 @@
 /** What is to be reached: a ratio to the yardstick, or a value in the question's unit. */
 export type Goal =
   | { readonly ratioAtMost: number }
+  | { readonly ratioAtLeast: number }
   | { readonly valueAtMost: number }
   | { readonly valueAtLeast: number }
 
@@ -44,5 +45,6 @@ export function benchResult(
 export function isReached({ value, ratio, goal }: BenchResult): boolean | undefined {
   if (goal === undefined) return undefined
   if ('ratioAtMost' in goal) return ratio <= goal.ratioAtMost
+  if ('ratioAtLeast' in goal) return ratio >= goal.ratioAtLeast
   return 'valueAtMost' in goal ? value <= goal.valueAtMost : value >= goal.valueAtLeast
 }

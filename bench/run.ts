@@ -16,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): Promise<readonl
   memory: () => import('./memory.ts'),
   state: () => import('./state.ts'),
   store: () => import('./store.ts'),
+  etcd: () => import('./etcd.ts'),
 }
 const FOLDER = new URL('./results/', import.meta.url)
 

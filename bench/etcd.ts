@@ -1,0 +1,186 @@
+/**
+ * Three servers over an etcd of three members, all on this machine: durable `PUT /v1/kv` with 64 connections, and how
+ * long after its answer another server has a write.
+ *
+ * Yardstick of the writes: puts of the same size by the same client, folded as the servers fold them, 64 waiting
+ * writers, in this process; measured before and after. Of the waiting: a watch of the same client at another member.
+ * Needs etcd: HANSE_ETCD, as for the tests in test/etcd/.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '#base'
+import { EtcdClient } from '../src/store/etcd/client.ts'
+import { encodeFold, putOf } from '../src/store/etcd/fold.ts'
+import { Keyspace } from '../src/store/etcd/keyspace.ts'
+import { txn, watch } from '../src/store/etcd/methods.ts'
+import { leaderOf } from '../test/etcd/admin.ts'
+import { Servers } from '../test/etcd/servers.ts'
+import { EtcdCluster } from '../test/support/etcd.ts'
+import { load, openFor, requestBytes } from './http-load.ts'
+import { type BenchResult, benchResult } from './result.ts'
+
+const NAMES = ['s1', 's2', 's3']
+const WRITERS = 64
+const VALUE_BYTES = 300
+const WARM_MS = 2_000
+const RUN_MS = 4_000
+const SIGHTINGS = 300
+const PAUSE_MS = 10
+
+/** Writers that wait for one client: all that gathered go into the next transaction. */
+class Folder {
+  readonly #client: EtcdClient
+  readonly #keys: ReturnType<Keyspace['of']>
+  readonly #mark: string
+  #modRevision = 0
+  #waiting: { readonly key: string; readonly value: Buffer; readonly done: () => void }[] = []
+  #sending = false
+
+  constructor(client: EtcdClient, name: string) {
+    this.#client = client
+    this.#keys = new Keyspace('direct/').of({ number: 1, floor: 0 })
+    this.#mark = this.#keys.writer(name)
+  }
+
+  put(key: string, value: Buffer): Promise<void> {
+    return new Promise((done) => {
+      this.#waiting.push({ key, value, done })
+      if (!this.#sending) void this.#send()
+    })
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#waiting.length > 0) {
+      const fold = this.#waiting
+      this.#waiting = []
+      const transactions = fold.map(({ key, value }) => ({ writes: [{ key, value }] }))
+      const mark = { key: this.#mark, expect: this.#modRevision, value: Buffer.from('bench') }
+      const reply = await this.#client.call(txn, encodeFold(transactions, this.#keys, mark), { timeoutMs: 10_000 })
+      if (!reply.succeeded) throw new Error('the mark of the benchmark has moved')
+      this.#modRevision = reply.header?.revision ?? 0
+      for (const { done } of fold) done()
+    }
+    this.#sending = false
+  }
+}
+
+const clientOf = (endpoints: readonly string[]) =>
+  new EtcdClient({ endpoints, identity: () => undefined, clock: systemClock })
+const from = (endpoints: readonly string[], at: number) => [...endpoints.slice(at), ...endpoints.slice(0, at)]
+
+/** Puts per second. */
+async function direct(endpoints: readonly string[], run: number, runMs: number): Promise<number> {
+  const clients = NAMES.map((_, at) => clientOf(from(endpoints, at)))
+  const folders = clients.map((client, at) => new Folder(client, `${run}-${at}`))
+  let count = 0
+  const begin = performance.now()
+  const write = async (writer: number) => {
+    while (performance.now() - begin < runMs) {
+      await folders[writer % folders.length]?.put(`key/${writer}`, Buffer.alloc(VALUE_BYTES, count))
+      count++
+    }
+  }
+  await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)))
+  const perSecond = (count * 1_000) / (performance.now() - begin)
+  for (const client of clients) client.close()
+  return perSecond
+}
+
+async function throughServers(servers: Servers, runMs: number): Promise<number> {
+  const opened = await Promise.all(
+    NAMES.map((name, at) => {
+      const own = Array.from({ length: WRITERS }, (_, writer) => writer).filter(
+        (writer) => writer % NAMES.length === at,
+      )
+      const requests = own.map((writer) => requestBytes('PUT', `/v1/kv/key/${writer}`, Buffer.alloc(VALUE_BYTES, 'x')))
+      return openFor(servers.process(name).httpPort, requests)
+    }),
+  )
+  const connections = opened.flat()
+  const begin = performance.now()
+  const answers = await load(connections, runMs)
+  const perSecond = (answers * 1_000) / (performance.now() - begin)
+  for (const connection of connections) connection.close()
+  return perSecond
+}
+
+/** How long after a write was answered by the first server the second one tells it. */
+async function sightings(servers: Servers): Promise<readonly number[]> {
+  const [writer = '', reader = ''] = NAMES
+  const path = '/v1/kv/seen'
+  const took: number[] = []
+  await servers.ask(writer, 'PUT', path, '0')
+  for (let round = 0; round < SIGHTINGS; round++) {
+    const { headers } = await servers.ask(reader, 'GET', `${path}?consistent`)
+    const waiting = servers.ask(reader, 'GET', `${path}?index=${headers['x-consul-index']}&wait=10s`)
+    const seen = waiting.then(() => performance.now())
+    await delay(PAUSE_MS)
+    await servers.ask(writer, 'PUT', path, String(round))
+    const answered = performance.now()
+    took.push(Math.max(0, (await seen) - answered))
+  }
+  return took
+}
+
+async function bareSightings(endpoints: readonly string[]): Promise<readonly number[]> {
+  const [writer, reader] = [clientOf(from(endpoints, 0)), clientOf(from(endpoints, 1))]
+  const { stream } = reader.stream(watch)
+  stream.on('error', () => {})
+  let seen = () => {}
+  stream.on('data', ({ events }: { events: readonly unknown[] | null }) => {
+    if (events !== null) seen()
+  })
+  stream.write({ create: { key: 'seen', rangeEnd: '', startRevision: 0, fragment: true } })
+  await delay(500)
+  const took: number[] = []
+  for (let round = 0; round < SIGHTINGS; round++) {
+    const sight = new Promise<number>((resolve) => {
+      seen = () => resolve(performance.now())
+    })
+    await delay(PAUSE_MS)
+    const put = { compare: [], success: [putOf('seen', Buffer.from(String(round)))], failure: [] }
+    await writer.call(txn, put, { timeoutMs: 10_000 })
+    const answered = performance.now()
+    took.push(Math.max(0, (await sight) - answered))
+  }
+  stream.cancel()
+  writer.close()
+  reader.close()
+  return took
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+export async function run(): Promise<BenchResult[]> {
+  const cluster = await EtcdCluster.start(3)
+  try {
+    await leaderOf(cluster)
+    await direct(cluster.endpoints, 0, WARM_MS)
+    const before = await direct(cluster.endpoints, 1, RUN_MS)
+    const servers = await Servers.start(NAMES, cluster.endpoints)
+    try {
+      await throughServers(servers, WARM_MS)
+      const served = await throughServers(servers, RUN_MS)
+      const seen = await sightings(servers)
+      const after = await direct(cluster.endpoints, 2, RUN_MS)
+      const bare = await bareSightings(cluster.endpoints)
+      // What is not measurable is not better than this.
+      const bareMs = (share: number) => Math.max(0.1, quantile(bare, share))
+      const puts = 'durable PUT /v1/kv, 64 connections, 3 servers; bare: folded puts by the same client, 64 writers'
+      const sight = 'from a write’s answer until another server tells it; bare: a watch at another member'
+      return [
+        benchResult(puts, 'writes/s', served, (before + after) / 2, { ratioAtLeast: 0.5 }),
+        benchResult(`${sight}, p50`, 'ms', quantile(seen, 0.5), bareMs(0.5)),
+        benchResult(`${sight}, p99`, 'ms', quantile(seen, 0.99), bareMs(0.99), { valueAtMost: 20 }),
+      ]
+    } finally {
+      await servers.stop()
+    }
+  } finally {
+    await cluster.stop()
+  }
+}
