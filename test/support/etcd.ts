@@ -24,11 +24,23 @@ export function oldEtcd(): Readonly<Record<string, string>> {
   return binary ? { 'etcd 3.5.1': binary } : {}
 }
 
+/** Where a member runs, if not simply on loopback. */
+export interface EtcdSite {
+  readonly clientHost: string
+  readonly peerHost: string
+  /** The start of its command line, such as one that enters a network namespace. */
+  readonly enter: readonly string[]
+}
+
+const LOOPBACK: EtcdSite = { clientHost: '127.0.0.1', peerHost: '127.0.0.1', enter: [] }
+
 export interface EtcdMemberOptions {
   /** Default: that of the suite command. */
   readonly binary?: string
   /** Further arguments of etcd. */
   readonly args?: readonly string[]
+  /** By the member's number, from 0. */
+  readonly site?: (member: number) => EtcdSite
 }
 
 /** One member. */
@@ -38,6 +50,7 @@ export class EtcdProcess {
   readonly peerUrl: string
   readonly dataDir: string
   readonly #binary: string
+  readonly #enter: readonly string[]
   readonly #args: readonly string[]
   #child: ChildProcess | undefined
   output = ''
@@ -47,11 +60,13 @@ export class EtcdProcess {
     ports: { client: number; peer: number },
     dataDir: string,
     { binary = etcdBinary(), args = [] }: EtcdMemberOptions,
+    site: EtcdSite = LOOPBACK,
   ) {
     this.name = name
     this.#binary = binary
-    this.endpoint = `http://127.0.0.1:${ports.client}`
-    this.peerUrl = `http://127.0.0.1:${ports.peer}`
+    this.#enter = site.enter
+    this.endpoint = `http://${site.clientHost}:${ports.client}`
+    this.peerUrl = `http://${site.peerHost}:${ports.peer}`
     this.dataDir = dataDir
     this.#args = args
   }
@@ -66,7 +81,8 @@ export class EtcdProcess {
       ...this.#args,
       ...further,
     ]
-    const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [program = '', ...before] = [...this.#enter, this.#binary]
+    const child = spawn(program, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -105,7 +121,10 @@ export class EtcdCluster {
   }
 
   /** Starts them all; they may not have elected a leader yet. */
-  static async start(size: number, { binary, args = [] }: EtcdMemberOptions = {}): Promise<EtcdCluster> {
+  static async start(
+    size: number,
+    { binary, args = [], site = () => LOOPBACK }: EtcdMemberOptions = {},
+  ): Promise<EtcdCluster> {
     const root = mkdtempSync(join(tmpdir(), 'hanse-etcd-'))
     const ports = await freePorts(size * 2)
     const places = Array.from({ length: size }, (_, at) => ({
@@ -113,13 +132,16 @@ export class EtcdCluster {
       client: ports[at * 2] ?? 0,
       peer: ports[at * 2 + 1] ?? 0,
     }))
-    const initial = places.map(({ name, peer }) => `${name}=http://127.0.0.1:${peer}`).join(',')
+    const initial = places.map(({ name, peer }, at) => `${name}=http://${site(at).peerHost}:${peer}`).join(',')
     const members = places.map(
-      (place) =>
-        new EtcdProcess(place.name, place, join(root, place.name), {
-          ...(binary && { binary }),
-          args: ['--initial-cluster', initial, ...args],
-        }),
+      (place, at) =>
+        new EtcdProcess(
+          place.name,
+          place,
+          join(root, place.name),
+          { ...(binary && { binary }), args: ['--initial-cluster', initial, ...args] },
+          site(at),
+        ),
     )
     for (const member of members) member.start()
     return new EtcdCluster(members, root)
