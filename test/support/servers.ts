@@ -68,10 +68,15 @@ export interface TestServers {
   start(name: string, settings?: Readonly<Record<string, unknown>>): Promise<TestServer>
 }
 
-/** A datacenter whose servers come and go as a test says; all are gone after it. */
+/**
+ * A datacenter whose servers come and go as a test says; all are gone after it.
+ *
+ * @param openStore - opens a server's store; without it all share one in memory
+ */
 export async function testServers(
   context: TestContext,
   shared: Readonly<Record<string, unknown>> = {},
+  openStore?: (server: string) => Promise<Engine>,
 ): Promise<TestServers> {
   const root = mkdtempSync(join(tmpdir(), 'hanse-servers-'))
   const engine = await openMemory()
@@ -115,7 +120,12 @@ export async function testServers(
       const logSink = new LogSink({ level: 'debug', json: false, write: (line) => void log.push(line) })
       const agent = await startAgent(
         { config: loadConfig({ args }).config, reloadConfig: () => loadConfig({ args }) },
-        { logSink, clock: systemClock, random: systemRandom, openStore: async () => sharedStore(engine) },
+        {
+          logSink,
+          clock: systemClock,
+          random: systemRandom,
+          openStore: openStore ? () => openStore(name) : async () => sharedStore(engine),
+        },
       )
       const client = new HttpClient({ address: agent.ports.http[0] ?? '' })
       const server = { name, agent, client, log, running: true }
