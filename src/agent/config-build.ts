@@ -49,6 +49,13 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     // One expected server is bootstrap mode; Consul says so and goes on.
     bootstrap: reader.bool('bootstrap', false) || expect === 1,
     bootstrapExpect: expect === 1 ? 0 : expect,
+    autopilot: {
+      cleanupDeadServers: reader.bool('autopilot.cleanup_dead_servers', true),
+      lastContactThresholdMs: reader.durationMs('autopilot.last_contact_threshold', 200),
+      maxTrailingLogs: reader.number('autopilot.max_trailing_logs', 250),
+      minQuorum: reader.number('autopilot.min_quorum', 0),
+      serverStabilizationTimeMs: reader.durationMs('autopilot.server_stabilization_time', 10_000),
+    },
 
     ...addresses,
     ports,

@@ -36,12 +36,6 @@ export const KNOWN_KEYS: KeyTable = {
     }),
   }),
   auto_encrypt: knownSection(known('allow_tls:b tls:b dns_san:l ip_san:l')),
-  autopilot: knownSection(
-    known(
-      'cleanup_dead_servers:b last_contact_threshold:d max_trailing_logs:i min_quorum:i server_stabilization_time:d ' +
-        'redundancy_zone_tag:s disable_upgrade_migration:b upgrade_version_tag:s',
-    ),
-  ),
   cache: knownSection(known('entry_fetch_max_burst:i entry_fetch_rate:f')),
   cloud: knownSection(
     known('resource_id:s client_id:s client_secret:s hostname:s auth_url:s scada_address:s management_token:s'),

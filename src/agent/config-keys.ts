@@ -25,6 +25,17 @@ const IDENTITY_KEYS: KeyTable = {
   pid_file: used('string', 'File for the process id'),
 }
 
+const AUTOPILOT_KEYS: KeyTable = {
+  autopilot: section('What is done by itself about servers that die; in force until `operator autopilot set-config`', {
+    cleanup_dead_servers: used('bool', 'Take dead servers out once others stand in for them', { default: 'true' }),
+    last_contact_threshold: used('duration', 'A server whose data is older is unhealthy', { default: '"200ms"' }),
+    max_trailing_logs: used('int', 'A server that is farther behind is unhealthy', { default: '250' }),
+    min_quorum: used('int', 'Servers that must be left when dead ones are taken out', { default: '0' }),
+    server_stabilization_time: used('duration', 'How long a server must be as it is to count', { default: '"10s"' }),
+    ...known('redundancy_zone_tag:s disable_upgrade_migration:b upgrade_version_tag:s'),
+  }),
+}
+
 const JOIN_KEYS: KeyTable = {
   start_join: used('strings', 'Addresses to join at start, once; failing ends the start'),
   retry_join: used('strings', 'Addresses to join, tried until one answers'),
@@ -121,6 +132,7 @@ const ACL_KEYS: KeyTable = {
 /** All keys, sorted by theme; `CONFIG_KEYS.ports.keys.http` is a row. */
 export const CONFIG_KEYS: KeyTable = {
   ...IDENTITY_KEYS,
+  ...AUTOPILOT_KEYS,
   ...JOIN_KEYS,
   ...NETWORK_KEYS,
   ...STORE_KEYS,

@@ -139,6 +139,15 @@ export type StoreConfig =
       readonly peerPort: number
     }
 
+/** What a new datacenter's autopilot begins with; later `operator autopilot set-config` says. */
+export interface AutopilotSettings {
+  readonly cleanupDeadServers: boolean
+  readonly lastContactThresholdMs: number
+  readonly maxTrailingLogs: number
+  readonly minQuorum: number
+  readonly serverStabilizationTimeMs: number
+}
+
 export interface RuntimeConfig {
   readonly datacenter: string
   readonly primaryDatacenter: string
@@ -153,6 +162,7 @@ export interface RuntimeConfig {
   readonly server: boolean
   readonly bootstrap: boolean
   readonly bootstrapExpect: number
+  readonly autopilot: AutopilotSettings
 
   readonly bindAddress: string
   readonly clientAddresses: readonly string[]

@@ -153,10 +153,10 @@ test('loadConfig() names file, line and the nearest key for a key that nobody kn
 })
 
 test('loadConfig() warns with file and line about a key that Consul knows and Hanse does not use', () => {
-  const path = file(`${MINIMAL}autopilot {\n  min_quorum = 3\n}\nraft_protocol = 3`)
+  const path = file(`${MINIMAL}raft_boltdb {\n  no_freelist_sync = true\n}\nraft_protocol = 3`)
   const { warnings } = loadConfig({ args: ['-config-file', path], machine })
   assert.deepEqual(warnings.slice(0, 2), [
-    `Key "autopilot" at ${path}:4 has no effect: Consul knows it, Hanse does not use it`,
+    `Key "raft_boltdb" at ${path}:4 has no effect: Consul knows it, Hanse does not use it`,
     `Key "raft_protocol" at ${path}:7 has no effect: Consul knows it, Hanse does not use it`,
   ])
 })

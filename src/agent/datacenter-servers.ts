@@ -9,6 +9,7 @@ import { asServer, type LocalServers } from '#federation'
 import type { GossipPool, Member } from '#gossip'
 import type { State } from '#state'
 import type { StoreMember, StoreMembers } from '#store'
+import type { AutopilotSettings } from './config-runtime.ts'
 import type { Leadership } from './leadership.ts'
 
 /** A server that does not say in this time how it is counts as silent. */
@@ -20,14 +21,6 @@ const HOLD_LOOK_MS = 100
 const NS_PER_MS = 1e6
 /** How a dial fails where certificates do not fit. */
 const FOREIGN = ['DIAL_UNKNOWN_CA', 'DIAL_REJECTED', 'DIAL_NAME_MISMATCH', 'DIAL_EXPIRED']
-
-/** As Consul begins with. */
-export const AUTOPILOT_DEFAULTS: AutopilotConfig = AutopilotConfig.of({
-  CleanupDeadServers: true,
-  LastContactThreshold: 200 * NS_PER_MS,
-  MaxTrailingLogs: 250,
-  ServerStabilizationTime: 10_000 * NS_PER_MS,
-})
 
 export interface DatacenterServersModules {
   readonly lan: GossipPool
@@ -42,15 +35,23 @@ export interface DatacenterServersModules {
 }
 
 export class DatacenterServers implements ServersPort {
-  readonly autopilotDefaults = AUTOPILOT_DEFAULTS
+  /** In force until an operator says otherwise. */
+  readonly autopilotDefaults: AutopilotConfig
   readonly #nodeId: string
   readonly #modules: DatacenterServersModules
   /** Node ID → its status, and when it was first seen with it. */
   readonly #seen = new Map<string, { status: string; sinceWallMs: number }>()
   readonly #cancel: () => void
 
-  constructor(nodeId: string, modules: DatacenterServersModules) {
+  constructor(nodeId: string, autopilot: AutopilotSettings, modules: DatacenterServersModules) {
     this.#nodeId = nodeId
+    this.autopilotDefaults = AutopilotConfig.of({
+      CleanupDeadServers: autopilot.cleanupDeadServers,
+      LastContactThreshold: autopilot.lastContactThresholdMs * NS_PER_MS,
+      MaxTrailingLogs: autopilot.maxTrailingLogs,
+      MinQuorum: autopilot.minQuorum,
+      ServerStabilizationTime: autopilot.serverStabilizationTimeMs * NS_PER_MS,
+    })
     this.#modules = modules
     this.#cancel = modules.lan.on((event) => {
       if (event.type.startsWith('member-')) this.#note()

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AutopilotConfig } from '#codec'
 import type { DatacenterServer } from '#endpoints'
-import { AUTOPILOT_DEFAULTS } from './datacenter-servers.ts'
 import { deadServers } from './dead-servers.ts'
 
+/** As Consul begins with. */
+const DEFAULTS = AutopilotConfig.of({ CleanupDeadServers: true, ServerStabilizationTime: 10_000_000_000 })
 const NOW = 1_000_000
 
 /** "alive:20" is a server that has been alive for 20 seconds. */
@@ -54,7 +55,7 @@ const cases: readonly [
 
 for (const [what, expected, config, all, gone] of cases) {
   test(`dead servers: ${what}`, () => {
-    const found = deadServers(servers(...all), AutopilotConfig.of({ ...AUTOPILOT_DEFAULTS, ...config }), expected, NOW)
+    const found = deadServers(servers(...all), AutopilotConfig.of({ ...DEFAULTS, ...config }), expected, NOW)
     assert.deepEqual(
       found.map(({ name }) => name),
       gone,

@@ -3,10 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { CONSUL_VERSION, ManualClock, silentLogger } from '#base'
+import { CONSUL_VERSION, ManualClock, silentLogger, sleep, systemClock } from '#base'
 import { NodeService, RegisterRequest } from '#codec'
 import { catalog } from '#endpoints'
 import type { GossipEvent, GossipPool, Member } from '#gossip'
+import { eventually } from '../../test/support/eventually.ts'
 import { countedCatalog, fixture, NODE, pumped } from './local-fixture.ts'
 import { MemberReconcile, registrationOf } from './member-reconcile.ts'
 
@@ -69,9 +70,11 @@ async function setting(context: TestContext) {
       for (const listener of listeners) listener({ type: 'member-update', members: [] })
     },
     start: () => pumped(reconcile.start({ leading: true }), clock),
-    passed: (ms: number) => {
+    /** Moves the clock, and waits until `until` holds; without it as long as something could happen that must not. */
+    passed: (ms: number, until?: () => void) => {
       clock.advance(ms)
-      return pumped(new Promise((resolve) => setTimeout(resolve, 20)), clock)
+      const happened = until ? eventually('what was to happen', until).then(() => {}) : sleep(systemClock, 50)
+      return pumped(happened, clock)
     },
     nodes: () =>
       state.read((tx) =>
@@ -118,13 +121,11 @@ test('a member that fails is critical at once, and gone when it has left; oursel
   await start()
   put(member('web', { status: 'failed' }))
   event()
-  await passed(10)
-  assert.deepEqual(nodes().at(-1), ['web', 'critical', 0])
+  await passed(10, () => assert.deepEqual(nodes().at(-1), ['web', 'critical', 0]))
   put(member('web', { status: 'left' }))
   members.delete(NODE)
   event()
-  await passed(10)
-  assert.deepEqual(nodes(), [[NODE, 'passing', 1]])
+  await passed(10, () => assert.deepEqual(nodes(), [[NODE, 'passing', 1]]))
 })
 
 test('nothing is written while nothing changes, and nodes of others are left alone', async (context) => {
@@ -161,8 +162,7 @@ test('a member that the catalog refuses keeps no other out and is tried again', 
   await start()
   assert.deepEqual(nodes().at(-1), ['web', 'passing', 0])
   await endpoints.call(catalog.register, { ...health, Check: health.Check && { ...health.Check, Status: 'critical' } })
-  await passed(1_000)
-  assert.deepEqual(nodes()[1], ['taken', 'passing', 0])
+  await passed(1_000, () => assert.deepEqual(nodes()[1], ['taken', 'passing', 0]))
 })
 
 test('a change during a pass is looked at right after it, and a failed pass is repeated soon', async (context) => {
@@ -171,19 +171,18 @@ test('a change during a pass is looked at right after it, and a failed pass is r
   await start()
   assert.equal(nodes()[0]?.[1], undefined)
   broken.on = false
-  await passed(1_000)
-  assert.equal(nodes()[0]?.[1], 'passing')
+  await passed(1_000, () => assert.equal(nodes()[0]?.[1], 'passing'))
   put(member('web'))
   event()
   clock.advance(10)
   await Promise.resolve()
   put(member('later'))
   event()
-  await passed(10)
-  await passed(10)
-  assert.deepEqual(
-    nodes().map(([name]) => name),
-    [NODE, 'later', 'web'],
+  await passed(10, () =>
+    assert.deepEqual(
+      nodes().map(([name]) => name),
+      [NODE, 'later', 'web'],
+    ),
   )
   reconcile.stop()
 })
@@ -220,9 +219,10 @@ test('a server that does not lead says where it is and no more, until it leads',
   assert.deepEqual(nodes(), [NODE])
   assert.equal(checks(), undefined)
   const end = reconcile.lead()
-  await passed(20)
-  assert.deepEqual(nodes().sort(), [NODE, 'other'].sort())
-  assert.equal(checks()?.Status, 'passing')
+  await passed(20, () => {
+    assert.deepEqual(nodes().sort(), [NODE, 'other'].sort())
+    assert.equal(checks()?.Status, 'passing')
+  })
   end()
   put(member('late'))
   await passed(120_000)

@@ -156,7 +156,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
   const { verifyServerHostname: verifyName } = config.tls.internalRpc
   const calls = new LocalServers({ datacenter, domain, verifyName }, { identity, clock, metrics })
   undo.add(() => calls.close())
-  const servers = new DatacenterServers(options.nodeId, {
+  const servers = new DatacenterServers(options.nodeId, config.autopilot, {
     ...gossip,
     wan: gossip.wan,
     leadership,

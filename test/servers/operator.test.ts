@@ -251,3 +251,15 @@ test('the commands show what the API says', async (context) => {
   assert.equal(set.stdout, 'Configuration updated!\n')
   assert.match((await run('operator autopilot get-config')).stdout, /^MinQuorum = 3$/m)
 })
+
+test('autopilot begins as the configuration says, and goes on as an operator says', async (context) => {
+  const datacenter = await testServers(context, { autopilot: { cleanup_dead_servers: false, min_quorum: 3 } })
+  const { client } = await datacenter.start('s1')
+  const config = async () => {
+    const { CleanupDeadServers, MinQuorum } = Object(await client.json('GET', '/v1/operator/autopilot/configuration'))
+    return { CleanupDeadServers, MinQuorum }
+  }
+  assert.deepEqual(await config(), { CleanupDeadServers: false, MinQuorum: 3 })
+  await client.expect('PUT', '/v1/operator/autopilot/configuration', { body: { CleanupDeadServers: true } })
+  assert.deepEqual(await config(), { CleanupDeadServers: true, MinQuorum: 0 })
+})
