@@ -7,11 +7,7 @@
  * Needs etcd: HANSE_ETCD, as for the tests in test/etcd/.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { systemClock } from '#base'
-import { EtcdClient } from '../src/store/etcd/client.ts'
-import { encodeFold, putOf } from '../src/store/etcd/fold.ts'
-import { Keyspace } from '../src/store/etcd/keyspace.ts'
-import { txn, watch } from '../src/store/etcd/methods.ts'
+import { BareFolder, bareClient, barePut, bareWatch } from '../src/store/etcd/bare-fixture.ts'
 import { leaderOf } from '../test/etcd/admin.ts'
 import { Servers } from '../test/etcd/servers.ts'
 import { EtcdCluster } from '../test/support/etcd.ts'
@@ -26,53 +22,12 @@ const RUN_MS = 4_000
 const SIGHTINGS = 300
 const PAUSE_MS = 10
 
-/** Writers that wait for one client: all that gathered go into the next transaction. */
-class Folder {
-  readonly #client: EtcdClient
-  readonly #keys: ReturnType<Keyspace['of']>
-  readonly #mark: string
-  #modRevision = 0
-  #waiting: { readonly key: string; readonly value: Buffer; readonly done: () => void }[] = []
-  #sending = false
-
-  constructor(client: EtcdClient, name: string) {
-    this.#client = client
-    this.#keys = new Keyspace('direct/').of({ number: 1, floor: 0 })
-    this.#mark = this.#keys.writer(name)
-  }
-
-  put(key: string, value: Buffer): Promise<void> {
-    return new Promise((done) => {
-      this.#waiting.push({ key, value, done })
-      if (!this.#sending) void this.#send()
-    })
-  }
-
-  async #send(): Promise<void> {
-    this.#sending = true
-    await new Promise((resolve) => setImmediate(resolve))
-    while (this.#waiting.length > 0) {
-      const fold = this.#waiting
-      this.#waiting = []
-      const transactions = fold.map(({ key, value }) => ({ writes: [{ key, value }] }))
-      const mark = { key: this.#mark, expect: this.#modRevision, value: Buffer.from('bench') }
-      const reply = await this.#client.call(txn, encodeFold(transactions, this.#keys, mark), { timeoutMs: 10_000 })
-      if (!reply.succeeded) throw new Error('the mark of the benchmark has moved')
-      this.#modRevision = reply.header?.revision ?? 0
-      for (const { done } of fold) done()
-    }
-    this.#sending = false
-  }
-}
-
-const clientOf = (endpoints: readonly string[]) =>
-  new EtcdClient({ endpoints, identity: () => undefined, clock: systemClock })
 const from = (endpoints: readonly string[], at: number) => [...endpoints.slice(at), ...endpoints.slice(0, at)]
 
 /** Puts per second. */
 async function direct(endpoints: readonly string[], run: number, runMs: number): Promise<number> {
-  const clients = NAMES.map((_, at) => clientOf(from(endpoints, at)))
-  const folders = clients.map((client, at) => new Folder(client, `${run}-${at}`))
+  const clients = NAMES.map((_, at) => bareClient(from(endpoints, at)))
+  const folders = clients.map((client, at) => new BareFolder(client, `${run}-${at}`))
   let count = 0
   const begin = performance.now()
   const write = async (writer: number) => {
@@ -124,14 +79,9 @@ async function sightings(servers: Servers): Promise<readonly number[]> {
 }
 
 async function bareSightings(endpoints: readonly string[]): Promise<readonly number[]> {
-  const [writer, reader] = [clientOf(from(endpoints, 0)), clientOf(from(endpoints, 1))]
-  const { stream } = reader.stream(watch)
-  stream.on('error', () => {})
+  const [writer, reader] = [bareClient(from(endpoints, 0)), bareClient(from(endpoints, 1))]
   let seen = () => {}
-  stream.on('data', ({ events }: { events: readonly unknown[] | null }) => {
-    if (events !== null) seen()
-  })
-  stream.write({ create: { key: 'seen', rangeEnd: '', startRevision: 0, fragment: true } })
+  const stop = bareWatch(reader, 'seen', () => seen())
   await delay(500)
   const took: number[] = []
   for (let round = 0; round < SIGHTINGS; round++) {
@@ -139,12 +89,11 @@ async function bareSightings(endpoints: readonly string[]): Promise<readonly num
       seen = () => resolve(performance.now())
     })
     await delay(PAUSE_MS)
-    const put = { compare: [], success: [putOf('seen', Buffer.from(String(round)))], failure: [] }
-    await writer.call(txn, put, { timeoutMs: 10_000 })
+    await barePut(writer, 'seen', Buffer.from(String(round)))
     const answered = performance.now()
     took.push(Math.max(0, (await sight) - answered))
   }
-  stream.cancel()
+  stop()
   writer.close()
   reader.close()
   return took
