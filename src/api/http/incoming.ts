@@ -137,6 +137,9 @@ function readBody(request: IncomingMessage, limitBytes: number, tooLarge: (size:
     })
     request.once('end', () => resolve(Buffer.concat(chunks)))
     request.once('error', reject)
-    request.once('close', () => reject(apiError('BAD_BODY', { problem: 'unexpected EOF' })))
+    request.once('close', () => {
+      // Comes after each body; to make an error costs more than all else here.
+      if (!request.readableEnded) reject(apiError('BAD_BODY', { problem: 'unexpected EOF' }))
+    })
   })
 }
