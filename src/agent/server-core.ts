@@ -5,26 +5,20 @@
  * Order matters: the port is bound first, because gossip tells everyone which it is; gossip comes before the router,
  * which reads its members; and calls that arrive before the endpoints are there wait for them.
  */
-import { type Clock, formatHostPort, type Logger, type LogSink, type Metrics, messageOf, type Random } from '#base'
+import { formatHostPort, type Logger, messageOf } from '#base'
 import { CADriver } from '#ca'
-import {
-  type AclPort,
-  type DownPolicy,
-  Endpoints,
-  expireSessions,
-  reapExpiredTokens,
-  seedAcls,
-  serveSnapshot,
-  serveSubscription,
-} from '#endpoints'
-import { createWanLink, Federation, LocalServers, primaryAuthority, serverTags, type WanLink } from '#federation'
-import { type Gossip, startGossip } from '#gossip'
-import { type ConnectionInfo, receivePackets, ServerPort, serveGrpc, serveRpcStream, type TlsIdentity } from '#net'
+import { Endpoints, expireSessions } from '#endpoints'
+import { createWanLink, Federation, LocalServers, primaryAuthority } from '#federation'
+import type { Gossip } from '#gossip'
+import type { ServerPort } from '#net'
 import { State } from '#state'
 import { type Engine, NO_MEMBERS } from '#store'
-import { AgentTokens, takeBootstrapReset } from './agent-tokens.ts'
+import { AgentTokens } from './agent-tokens.ts'
 import { Certificates } from './certificates.ts'
-import type { RuntimeConfig } from './config-runtime.ts'
+import { aclPort, startAcls } from './core-access.ts'
+import type { CoreModules, CoreOptions } from './core-options.ts'
+import { startPools } from './core-pools.ts'
+import { type CoreParts, listen } from './core-port.ts'
 import { DatacenterServers } from './datacenter-servers.ts'
 import { removeDeadServers } from './dead-servers.ts'
 import { Drain } from './drain.ts'
@@ -33,31 +27,6 @@ import { joinLan } from './lan-join.ts'
 import { Leadership } from './leadership.ts'
 import { needsOthers, type OpenStore, openStore, openWithOthers } from './store.ts'
 import { EVENT_PREFIX } from './user-events.ts'
-
-export interface CoreOptions {
-  readonly config: RuntimeConfig
-  readonly nodeId: string
-  readonly dataDir: string
-  /** The identity as it is now; a reload changes what it returns. */
-  readonly identity: () => TlsIdentity | undefined
-  /** The HTTPS port's, likewise. */
-  readonly https: () => TlsIdentity | undefined
-  /** PEM texts of the leafs that this agent keeps now. */
-  readonly leafs: () => readonly string[]
-}
-
-export interface CoreModules {
-  readonly logSink: LogSink
-  readonly metrics: Metrics
-  readonly clock: Clock
-  readonly random: Random
-  /** Opens the store in the place of the configured one: servers of one process that share one. */
-  readonly openStore?: (() => Promise<Engine>) | undefined
-  /** Aborted when the server is stopped before it has begun. */
-  readonly signal: AbortSignal
-  /** The other servers have taken this one's copy of the data out. */
-  readonly onRemoved: () => void
-}
 
 export interface ServerCore {
   readonly engine: Engine
@@ -118,7 +87,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { datacenter, primaryDatacenter, domain, primaryGateways: config.primaryGateways.map(parseGateway) },
     { identity, clock, random, log: log.named('wan'), metrics },
   )
-  const parts: { endpoints?: Endpoints; gossip?: Gossip } = {}
+  const parts: CoreParts = {}
   const drain = new Drain()
   const serverPort = await listen(options, modules, parts, drain)
   undo.add(() => serverPort.close())
@@ -256,42 +225,6 @@ function announceLeader(gossip: Gossip, nodeName: string, log: Logger): void {
   })
 }
 
-function aclPort({ config, dataDir }: CoreOptions, tokens: AgentTokens, federation: Federation): AclPort {
-  const { acl, datacenter, primaryDatacenter } = config
-  return {
-    enabled: acl.enabled,
-    defaultPolicy: acl.defaultPolicy === 'deny' ? 'deny' : 'allow',
-    downPolicy: DOWN_POLICIES.find((known) => known === acl.downPolicy) ?? 'extend-cache',
-    tokenTtlMs: acl.tokenTtlMs,
-    keyListPolicy: acl.enableKeyListPolicy,
-    replicatesTokens: datacenter !== primaryDatacenter && acl.enableTokenReplication,
-    replicationToken: () => tokens.get('replication'),
-    takeBootstrapReset: () => takeBootstrapReset(dataDir),
-    replicationStatus: () => federation.aclReplicationStatus(acl.enabled),
-  }
-}
-
-const DOWN_POLICIES: readonly DownPolicy[] = ['allow', 'deny', 'extend-cache', 'async-cache']
-
-/** What is there from the first start, before anyone is served; what stops the removal of ended tokens. The leader's. */
-async function startAcls({ config }: CoreOptions, modules: CoreModules, state: State): Promise<() => void> {
-  const { clock, logSink } = modules
-  const primary = config.datacenter === config.primaryDatacenter
-  const initialManagement = config.acl.tokens['initial_management'] || config.acl.tokens['master'] || ''
-  const log = logSink.logger('agent.acl')
-  const seed = () => seedAcls(state, modules, { primary, initialManagement })
-  await seed()
-  // A snapshot may be from before there was access control here.
-  const forget = state.onRestored(() => {
-    seed().catch((error: unknown) => log.error('access control could not be set up', { error: messageOf(error) }))
-  })
-  const stopReaping = reapExpiredTokens(state, { clock, log }, { primary })
-  return () => {
-    forget()
-    stopReaping()
-  }
-}
-
 /** This datacenter's certificate authority: of the federation in the primary, by the primary's grace in a secondary. */
 function authorityOf(
   { config }: CoreOptions,
@@ -310,111 +243,4 @@ function authorityOf(
       ? {}
       : { primary: primaryAuthority(endpoints, primaryDatacenter, () => tokens.get('replication')) }
   return new CADriver(datacenter, { state, clock, random, log: logSink.logger('agent.server.connect'), ...primary })
-}
-
-/** Opens the server port; what arrives before the parts are there is closed, and its sender tries again. */
-async function listen(
-  { config, identity }: CoreOptions,
-  { logSink, metrics, clock }: CoreModules,
-  parts: { endpoints?: Endpoints; gossip?: Gossip },
-  drain: Drain,
-): Promise<ServerPort> {
-  const log = logSink.logger('agent.server.rpc')
-  const port = new ServerPort({
-    host: config.listen.server,
-    port: config.ports.server,
-    setting: 'ports.server',
-    identity,
-    verifyIncoming: config.tls.internalRpc.verifyIncoming,
-    limits: {
-      connectionsPerIp: config.limits.rpcMaxConnsPerClient,
-      handshakeTimeoutMs: config.limits.rpcHandshakeTimeoutMs,
-    },
-    clock,
-    log,
-    metrics,
-    handlers: {
-      rpc: (stream, info: ConnectionInfo) => {
-        const { endpoints } = parts
-        if (!endpoints) {
-          stream.destroy()
-          return
-        }
-        serveRpcStream(
-          stream,
-          ({ method, body, signal, remote }) =>
-            drain.count(endpoints.handle(method, body, { signal, remote: remote.address })),
-          { remote: info.remote, log },
-        )
-      },
-      grpc: (stream, { remote }) => {
-        const { endpoints } = parts
-        if (endpoints) serveGrpc(stream, (call) => serveSubscription(endpoints, call), { remote, clock, log, metrics })
-        else stream.destroy()
-      },
-      snapshot: (stream) => {
-        const { endpoints } = parts
-        if (endpoints) void serveSnapshot(endpoints.snapshots, stream, log)
-        else stream.destroy()
-      },
-      packets: (stream) => {
-        receivePackets(stream, { clock, onPacket: (packet) => parts.gossip?.receiveWanPacket(packet) })
-      },
-      gossipStream: (stream) => {
-        if (parts.gossip) parts.gossip.acceptWanStream(stream)
-        else stream.destroy()
-      },
-    },
-  })
-  await port.listen()
-  return port
-}
-
-function startPools(
-  { config, nodeId, dataDir }: CoreOptions,
-  { logSink, metrics }: CoreModules,
-  rpcPort: number,
-  link: WanLink | undefined,
-): Promise<Gossip> {
-  const { nodeName, datacenter, encrypt } = config
-  const tagOptions = {
-    datacenter,
-    nodeId,
-    rpcPort,
-    ...(config.bootstrapExpect > 1 ? { bootstrap: false, expect: config.bootstrapExpect } : { bootstrap: true }),
-    useTls: config.tls.internalRpc.caFile !== '' || config.tls.internalRpc.caPath !== '',
-    acls: config.acl.enabled,
-    grpcPort: -1,
-    grpcTlsPort: -1,
-  }
-  const wanPort = config.ports.serfWan
-  return startGossip({
-    nodeName,
-    datacenter,
-    nodeId,
-    lan: {
-      bindAddress: config.listen.serfLan,
-      bindPort: config.ports.serfLan,
-      advertiseAddress: config.advertiseAddress,
-      tags: serverTags(tagOptions, wanPort > 0 ? wanPort : undefined),
-      timing: { ...config.gossipLan, reconnectTimeoutMs: config.reconnectTimeoutLanMs },
-    },
-    ...(wanPort < 0
-      ? {}
-      : {
-          wan: {
-            bindAddress: config.listen.serfWan,
-            bindPort: wanPort,
-            advertiseAddress: config.advertiseAddressWan,
-            tags: serverTags(tagOptions),
-            timing: { ...config.gossipWan, reconnectTimeoutMs: config.reconnectTimeoutWanMs },
-            ...(link ? { carrier: link.carrier } : {}),
-          },
-        }),
-    ...(encrypt ? { keyrings: { lan: [encrypt], wan: [encrypt] } } : {}),
-    ...(config.dev && config.dataDir === '' ? {} : { dataDir }),
-    rejoinAfterLeave: config.rejoinAfterLeave,
-    log: logSink.logger('agent.gossip'),
-    metrics,
-  })
 }
