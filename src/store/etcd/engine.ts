@@ -10,7 +10,6 @@
  */
 import { type Clock, codeOf, type Logger, type Metrics, messageOf, type Random, type Timer, uuid } from '#base'
 import type { EtcdKeyValue } from '#codec'
-import { ChangeLog } from '../change-log.ts'
 import type {
   ChangeBatch,
   CommitResult,
@@ -26,12 +25,12 @@ import { checkTransaction } from '../transaction.ts'
 import { EtcdClient, type EtcdIdentity } from './client.ts'
 import { Commits } from './commits.ts'
 import { allBelow, type rangeOf } from './fold.ts'
-import { establish, generationNow, verify } from './identity.ts'
-import { type Generation, type GenerationPlace, Keyspace } from './keyspace.ts'
+import { Following } from './following.ts'
+import { establish } from './identity.ts'
+import { type Generation, Keyspace } from './keyspace.ts'
 import { EtcdLeases } from './leases.ts'
 import { range } from './methods.ts'
-import { type Draft, publish, sweep, writeDraft } from './replacement.ts'
-import { Watcher } from './watcher.ts'
+import { sweep, writeDraft } from './replacement.ts'
 
 /** Records in one answer of a load. */
 const PAGE_RECORDS = 1_000
@@ -41,8 +40,6 @@ const READ_MS = 10_000
 const HEARTBEAT_MS = 1_000
 /** How often what restores left behind is looked for. */
 const SWEEP_MS = 300_000
-/** Between attempts to follow a new generation, or to begin anew after a gap. */
-const FOLLOW_RETRY_MS = 500
 
 export interface EtcdOptions {
   /** Client URLs of etcd's members, the nearest first. */
@@ -90,19 +87,10 @@ class OpenEtcd implements EtcdEngine {
   readonly #keyspace: Keyspace
   readonly #commits: Commits
   readonly #leases: EtcdLeases
-  /** Replaced with each generation, and where history was lost. */
-  #keys: Generation
-  #log = new ChangeLog(0)
-  #watcher: Watcher | undefined
-  /** Resolves when there is a watcher again. */
-  #following = Promise.resolve()
-  /** A generation is being made the datacenter's from here. */
-  #publishing = false
+  readonly #following: Following
   readonly #timers: Timer[] = []
   /** Code of the error that the last heartbeat met. */
   #silent: string | undefined
-  /** Which store it is, as it says itself. */
-  #store = ''
   /** When it was last asked, with success, whether anything is missing here. */
   #confirmedMs: number
   #barrier: { readonly begun: boolean; readonly promise: Promise<number> } | undefined
@@ -113,7 +101,13 @@ class OpenEtcd implements EtcdEngine {
     this.#options = options
     this.#client = client
     this.#keyspace = new Keyspace(prefix)
-    this.#keys = this.#keyspace.of({ number: 0, floor: 0 })
+    this.#following = new Following({
+      ...options,
+      client,
+      keyspace: this.#keyspace,
+      commits: () => this.#commits,
+      closed: () => this.#closed(),
+    })
     this.#confirmedMs = clock.nowMs()
     this.#leases = new EtcdLeases({ client, keyspace: this.#keyspace, clock, random })
     this.#commits = new Commits(
@@ -125,22 +119,19 @@ class OpenEtcd implements EtcdEngine {
         writer,
         nonce: random.bytes(12).toString('hex'),
         delivered: async (revision) => {
-          await this.#delivered(revision)
-          return this.#log
+          await this.#following.delivered(revision)
+          return this.#following.log
         },
-        onReplaced: async (revision) => {
-          await this.#verify()
-          void this.#watcher?.replaced(revision)
-        },
+        onReplaced: (revision) => this.#following.replaced(revision),
       },
-      this.#keys,
+      this.#following.keys,
     )
   }
 
   async start(): Promise<void> {
     const { datacenter, clock, random } = this.#options
-    this.#store = await establish(this.#client, this.#keyspace, datacenter, uuid(random))
-    await this.#commits.inTurn(() => this.#follow())
+    this.#following.isOf(await establish(this.#client, this.#keyspace, datacenter, uuid(random)))
+    await this.#commits.inTurn(() => this.#following.begin())
     const sweepAgain = () => {
       void sweep(this.#replacement).catch((error: unknown) => {
         this.#options.log.debug('what a restore left behind was not removed', { error: messageOf(error) })
@@ -169,98 +160,14 @@ class OpenEtcd implements EtcdEngine {
     }
   }
 
-  #verify() {
-    return verify(this.#client, this.#keyspace, this.#options.datacenter, this.#store)
-  }
-
   get #replacement() {
     return { client: this.#client, keyspace: this.#keyspace, clock: this.#options.clock }
-  }
-
-  /** In a turn of the commits: begins to follow the generation that there is now. `published`: this engine's own. */
-  async #follow(published?: GenerationPlace): Promise<void> {
-    const { clock, log } = this.#options
-    if (published === undefined) await this.#verify()
-    const keys = this.#keyspace.of(published ?? (await generationNow(this.#client, this.#keyspace)))
-    const revision = await this.#commits.start(keys, published?.floor)
-    if (this.#closing) return
-    const changes = new ChangeLog(revision)
-    this.#keys = keys
-    this.#log = changes
-    const watcher = new Watcher(
-      {
-        client: this.#client,
-        keys,
-        log: changes,
-        clock,
-        logger: log,
-        own: this.#own(keys),
-        verify: () => this.#verify(),
-        onEnd: (error) => {
-          changes.fail(error)
-          if (this.#watcher !== watcher) return
-          this.#watcher = undefined
-          if (!this.#publishing) this.#followAgain(error)
-        },
-      },
-      revision,
-    )
-    this.#watcher = watcher
-  }
-
-  #own(keys: Generation): string {
-    return keys.writer(this.#options.writer)
-  }
-
-  #hasOwn(marks: readonly EtcdKeyValue[] | null, keys: Generation): boolean {
-    const own = this.#own(keys)
-    return marks?.some(({ key }) => key === own) ?? false
-  }
-
-  /** History was compacted away, or all was replaced: subscribers were told, and load again. */
-  #followAgain(reason: unknown): void {
-    const { clock, log } = this.#options
-    if (this.#closing) return
-    log.warn('the stream of changes from etcd has a gap, following anew', { reason: messageOf(reason) })
-    const attempt = () => {
-      if (this.#closing) return
-      this.#following = this.#commits.inTurn(() => this.#follow())
-      // Those who wait for it hear it as well.
-      this.#following.catch((error: unknown) => {
-        if (this.#closing) return
-        log.warn('cannot follow etcd, trying again', { error: messageOf(error) })
-        clock.after(FOLLOW_RETRY_MS, attempt)
-      })
-    }
-    attempt()
-  }
-
-  /** What follows etcd now. @throws why nothing does */
-  async #followed(): Promise<Watcher> {
-    for (;;) {
-      const following = this.#following
-      await following
-      if (this.#watcher !== undefined) return this.#watcher
-      if (following === this.#following) throw this.#closed()
-    }
-  }
-
-  /** Where history was lost meanwhile, those who follow load again, and have it then. */
-  async #delivered(revision: number): Promise<void> {
-    for (;;) {
-      const watcher = await this.#followed()
-      try {
-        return await watcher.reached(revision)
-      } catch (error) {
-        if (codeOf(error) !== 'STORE_HISTORY_GONE') throw error
-      }
-    }
   }
 
   async replaceAll(records: AsyncIterable<readonly Content[]>): Promise<{ revision: number }> {
     this.#assertOpen()
     const draft = await writeDraft(this.#replacement, records)
-    const revision = await this.#commits.inTurn(() => this.#publish(draft))
+    const revision = await this.#commits.inTurn(() => this.#following.publish(draft))
     this.#options.metrics?.count('hanse.store.replaced')
     await sweep(this.#replacement).catch((error: unknown) => {
       this.#options.log.warn('the replaced records are not removed yet', { error: messageOf(error) })
@@ -268,32 +175,10 @@ class OpenEtcd implements EtcdEngine {
     return { revision }
   }
 
-  async #publish(draft: Draft): Promise<number> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#following = promise
-    this.#publishing = true
-    const mark = { writer: this.#options.writer, value: this.#commits.newMark() }
-    try {
-      const floor = await publish(this.#replacement, draft, mark)
-      await this.#watcher?.replaced(floor)
-      await this.#follow({ number: draft.number, floor })
-      this.#commits.refuse(storeError('STORE_REPLACED', { revision: floor }))
-      return floor
-    } catch (error) {
-      // It may have happened: what there is now is found out.
-      this.#watcher?.end(error)
-      this.#followAgain(error)
-      throw error
-    } finally {
-      this.#publishing = false
-      resolve()
-    }
-  }
-
   async load(onRecords: (batch: readonly StoredRecord[]) => void): Promise<{ revision: number }> {
     this.#assertOpen()
-    await this.#following
-    const keys = this.#keys
+    await this.#following.ready
+    const { keys } = this.#following
     let after = ''
     let snapshot = 0
     for (;;) {
@@ -308,8 +193,8 @@ class OpenEtcd implements EtcdEngine {
     }
     const { kvs } = await this.#read(allBelow(keys.writers, { keysOnly: true, revision: snapshot }))
     const revision = highest(kvs)
-    if (!this.#hasOwn(kvs, keys)) await this.#verify()
-    else if (keys === this.#keys) await this.#delivered(revision)
+    if (!this.#following.hasOwn(kvs, keys)) await this.#following.verify()
+    else if (keys === this.#following.keys) await this.#following.delivered(revision)
     return { revision }
   }
 
@@ -325,7 +210,7 @@ class OpenEtcd implements EtcdEngine {
 
   subscribe(after: number, onBatch: (batch: ChangeBatch) => void, onLost: (error: unknown) => void): () => void {
     this.#assertOpen()
-    return this.#log.subscribe(after, onBatch, onLost)
+    return this.#following.log.subscribe(after, onBatch, onLost)
   }
 
   async commit(transaction: Transaction): Promise<CommitResult> {
@@ -362,20 +247,20 @@ class OpenEtcd implements EtcdEngine {
     const { clock, metrics } = this.#options
     const askedMs = clock.nowMs()
     for (;;) {
-      const watcher = await this.#followed()
-      const keys = this.#keys
+      const watcher = await this.#following.followed()
+      const { keys } = this.#following
       const { kvs, header } = await this.#read(allBelow(keys.writers, { keysOnly: true }))
-      if (this.#hasOwn(kvs, keys)) {
-        await this.#delivered(highest(kvs))
+      if (this.#following.hasOwn(kvs, keys)) {
+        await this.#following.delivered(highest(kvs))
         break
       }
       // Without this server's mark the generation is none any more, and says nothing about the last commit.
-      await this.#verify()
+      await this.#following.verify()
       await watcher.replaced(header?.revision ?? 0)
     }
     this.#confirmedMs = Math.max(this.#confirmedMs, askedMs)
     metrics?.gauge('hanse.store.stale_ms', clock.nowMs() - askedMs)
-    return this.#log.lastBatch
+    return this.#following.log.lastBatch
   }
 
   staleMs(): number {
@@ -408,8 +293,7 @@ class OpenEtcd implements EtcdEngine {
     for (const timer of this.#timers) timer.cancel()
     await this.#commits.idle()
     await this.#leases.close(this.#closed())
-    this.#watcher?.end(this.#closed())
-    this.#log.close()
+    this.#following.close()
     this.#client.close()
   }
 }
