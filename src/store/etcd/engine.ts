@@ -29,8 +29,9 @@ import { Following } from './following.ts'
 import { establish } from './identity.ts'
 import { type Generation, Keyspace } from './keyspace.ts'
 import { EtcdLeases } from './leases.ts'
-import { range } from './methods.ts'
+import { range, status } from './methods.ts'
 import { sweep, writeDraft } from './replacement.ts'
+import { knownFault } from './versions.ts'
 
 /** Records in one answer of a load. */
 const PAGE_RECORDS = 1_000
@@ -138,10 +139,19 @@ class OpenEtcd implements EtcdEngine {
       })
     }
     sweepAgain()
+    void this.#judgeVersion().catch(() => {
+      // Asking may be forbidden; it is only for the warning.
+    })
     this.#timers.push(
       clock.every(HEARTBEAT_MS, () => void this.#heartbeat()),
       clock.every(SWEEP_MS, sweepAgain),
     )
+  }
+
+  async #judgeVersion(): Promise<void> {
+    const { version } = await this.#client.call(status, {}, { timeoutMs: READ_MS })
+    const fault = knownFault(version)
+    if (fault !== undefined) this.#options.log.warn(fault)
   }
 
   /** Asks whether anything is missing here, and says when that begins or ceases to fail. */
