@@ -25,6 +25,12 @@ export const agentError = errorTable({
     hint: ({ host }: { host: string; reason: string }) =>
       `make the server's certificate with "-additional-ipaddress=${host}" (or -additional-dnsname), or set store.etcd.advertise_host`,
   },
+  ETCD_ADDRESS_TAKEN: {
+    status: 500,
+    message: ({ peerUrl, name }: { peerUrl: string; name: string }) =>
+      `Join etcd at "${peerUrl}": that is the address of server "${name}", which is alive`,
+    hint: () => 'give each server an advertise_addr (or store.etcd.advertise_host) and store.etcd.peer_port of its own',
+  },
   ETCD_REMOVED: {
     status: 500,
     message: ({ name }: { name: string }) => `Join etcd as "${name}": the other servers have taken it out again`,

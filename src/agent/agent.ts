@@ -122,9 +122,13 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   let identity = serverIdentity(config, clock)
   let https = httpsIdentity(config, clock)
   let leafs: Leafs | undefined
-  // Called after the start only: before it, nobody knows of a member that could be removed.
+  let removed = false
+  let begun: ServerCore | undefined
   const onRemoved = async () => {
-    core.store.etcd?.putAside()
+    removed = true
+    // While it starts, it is dealt with once there is something to stop.
+    if (begun === undefined) return
+    begun.store.etcd?.putAside()
     log.error('the other servers have removed this one from etcd, the server stops')
     await shutdown('the other servers have removed this one from etcd; the next start joins them anew')
   }
@@ -285,6 +289,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     stops.push(() => dns.close())
     const ports = await openPorts(config, { http, dns, httpsIdentity: https }, log)
     if (!core.joinedLan) stops.push(joinLan(core.gossip.lan, config, clock, log))
+    begun = core
+    if (removed) void onRemoved()
     log.info('serving', { http: ports.http.join(','), dns: ports.dns.join(','), server: core.rpcAddress })
     return new Agent({ ports, core, stopped, shutdown, leave, reload })
   } catch (error) {

@@ -134,6 +134,8 @@ export type StoreConfig =
       readonly kind: 'own-etcd'
       readonly prefix: string
       readonly binary: string
+      /** How many servers found it together; 0: this one only joins others. */
+      readonly founders: number
       readonly advertiseHost: string
       readonly clientPort: number
       readonly peerPort: number

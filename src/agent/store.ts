@@ -4,10 +4,18 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock, Logger, LogSink, Metrics, Random } from '#base'
+import { aborted, type Clock, type Logger, type LogSink, type Metrics, type Random } from '#base'
 import type { GossipPool } from '#gossip'
 import type { TlsIdentity } from '#net'
-import { type Engine, type EtcdIdentity, openEtcd, openMemory, openSqlite, type StoreMembers } from '#store'
+import {
+  type Engine,
+  type EtcdEngine,
+  type EtcdIdentity,
+  openEtcd,
+  openMemory,
+  openSqlite,
+  type StoreMembers,
+} from '#store'
 import { agentError } from './agent-errors.ts'
 import type { RuntimeConfig, StoreConfig } from './config-runtime.ts'
 import { OwnEtcd } from './own-etcd.ts'
@@ -24,6 +32,8 @@ export interface StoreModules {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly random: Random
+  /** Aborted when the server stops before it has begun. */
+  readonly signal: AbortSignal
 }
 
 /** A store that is open. */
@@ -62,42 +72,53 @@ async function openNamed(
   modules: StoreModules,
 ): Promise<OpenStore> {
   let identity = identityFrom(store)
-  const engine = await openEtcd({ ...etcdOptions(store.prefix, options, modules), ...store, identity: () => identity })
+  const common = etcdOptions(store.prefix, options, modules)
+  common.log.info('opening the store in etcd', { endpoints: store.endpoints.join(','), prefix: store.prefix })
+  const engine = await unlessAborted(modules.signal, openEtcd({ ...common, ...store, identity: () => identity }))
   const refresh = () => {
     identity = identityFrom(store)
   }
   return { engine, refresh, close: () => engine.close() }
 }
 
-/** Runs a member of etcd beside this server, and opens the store on it. `signal`: the server stops before it began. */
+/** Runs a member of etcd beside this server, and opens the store on it. */
 export async function openWithOthers(
   options: StoreOptions,
-  modules: StoreModules & { readonly lan: GossipPool; readonly signal: AbortSignal; readonly onRemoved: () => void },
+  modules: StoreModules & { readonly lan: GossipPool; readonly onRemoved: () => void },
 ): Promise<OpenStore> {
   const { store } = options.config
   if (store.kind !== 'own-etcd') throw new Error('the store is not one with others')
   const log = modules.logSink.logger('agent.server.etcd')
   const etcd = await OwnEtcd.start({ ...options, store }, { ...modules, log })
   try {
-    const engine = await openEtcd({
-      ...etcdOptions(store.prefix, options, modules),
-      endpoints: etcd.endpoints,
-      identity: etcd.identity,
-    })
-    etcd.onEndpoints((endpoints) => engine.useEndpoints(endpoints))
+    const { identity } = etcd
+    const { endpoints } = etcd.members
+    const opening = openEtcd({ ...etcdOptions(store.prefix, options, modules), endpoints, identity })
+    const engine = await unlessAborted(modules.signal, opening)
+    etcd.members.onEndpoints((known) => engine.useEndpoints(known))
+    engine.useEndpoints(etcd.members.endpoints)
     const close = async () => {
       await engine.close()
       await etcd.stop()
     }
     const members: StoreMembers = {
-      list: async () => (await etcd.members()).map(({ name, learner }) => ({ name, voter: !learner })),
-      remove: (name) => etcd.remove(name),
+      list: async () => (await etcd.members.list()).map(({ name, learner }) => ({ name, voter: !learner })),
+      remove: (name) => etcd.members.remove(name),
     }
     return { engine, etcd, members, refresh: () => {}, close }
   } catch (error) {
     await etcd.stop()
     throw error
   }
+}
+
+/** What is still being opened when the server stops is closed once it is open. @throws the reason of the signal */
+async function unlessAborted(signal: AbortSignal, opening: Promise<EtcdEngine>): Promise<EtcdEngine> {
+  const stopped = aborted(signal).then(() => undefined)
+  const engine = await Promise.race([opening, stopped])
+  if (engine !== undefined) return engine
+  void opening.then((late) => late.close()).catch(() => undefined)
+  throw signal.reason
 }
 
 function etcdOptions(prefix: string, { config, nodeId }: StoreOptions, modules: StoreModules) {

@@ -4,6 +4,7 @@
 export { bytesToIp, formatHostPort, type HostPort, ipToBytes, parseHostPort } from './addresses.ts'
 export { aborted, type Clock, ManualClock, sleep, systemClock, type Timer } from './clock.ts'
 export { formatDuration, parseDuration } from './durations.ts'
+export { environment } from './environment.ts'
 export { codeOf, type ErrorFacts, type ErrorRow, errorTable, HanseError, messageOf } from './errors.ts'
 export {
   formatJson,

@@ -57,7 +57,10 @@ export const storeError = errorTable({
   STORE_FOREIGN: {
     status: 500,
     message: (facts: PlaceFacts) => `Cannot open store "${facts.path}": ${facts.reason}; nothing was changed`,
-    hint: () => 'Choose another data directory, or move this file away',
+    hint: ({ path }: PlaceFacts) =>
+      /^https?:/.test(path)
+        ? 'Set store.etcd.prefix or store.etcd.endpoints to what is of this datacenter'
+        : 'Choose another data directory, or move this file away',
   },
   STORE_CORRUPT: {
     status: 500,
@@ -113,6 +116,12 @@ export const storeError = errorTable({
     message: (facts: { binary: string; version: string; least: string }) =>
       `Cannot use etcd "${facts.binary}": it is version ${facts.version}, at least ${facts.least} is needed`,
     hint: () => 'Install a newer etcd, or set store.etcd.binary to one',
+  },
+  ETCD_ENDS: {
+    status: 500,
+    message: (facts: { binary: string; deaths: number; last: string }) =>
+      `Cannot run etcd "${facts.binary}": it has ended ${facts.deaths} times, and never worked: ${facts.last}`,
+    hint: () => 'See what it says; often its ports (store.etcd.client_port, peer_port) are in use',
   },
   STORE_LEASE_LOST: {
     status: 500,
