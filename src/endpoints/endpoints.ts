@@ -25,7 +25,7 @@ import {
 import { distancesFrom } from './distances.ts'
 import { endpointError } from './errors.ts'
 import { type Forwarded, Forwarder } from './forwarder.ts'
-import { ALWAYS_FRESH, type Contact, contactOf, freshEnough, stamped } from './freshness.ts'
+import { ALWAYS_FRESH, type Contact, catchUp, contactOf, freshEnough, stamped } from './freshness.ts'
 import { LIVE_LIMITS, type LiveAnswer, LiveAnswers, type LiveLimits, type Question } from './live-answers.ts'
 import type {
   AnyOperation,
@@ -327,22 +327,16 @@ export class Endpoints {
     const rights = known instanceof Promise ? await known : known
     operation.authorize?.(args, rights, this.#facts)
     const question = this.#question(operation, args, rights)
-    if (!this.fresh(args)) await this.#catchUp()
+    if (!this.fresh(args)) {
+      const { state, clock, ports } = this.#options
+      await catchUp({ state, clock, freshness: ports.freshness }, args)
+    }
     const now = this.#answers.get(question)
     this.#options.metrics.count('consul.rpc.query')
     if (args.MinQueryIndex === 0 || now.index > args.MinQueryIndex) return now
     const timeoutMs = this.waitMs(args.MaxQueryTime)
     const next = await this.#answers.next(question, args.MinQueryIndex, { timeoutMs, signal: options.signal })
     return this.#checkedAgain(operation, args, next, rights, options)
-  }
-
-  /** @throws NO_CLUSTER_LEADER while the store cannot be asked */
-  async #catchUp(): Promise<void> {
-    try {
-      await this.#options.state.consistent()
-    } catch (error) {
-      throw endpointError('NO_CLUSTER_LEADER', {}, error)
-    }
   }
 
   /** What the caller may see can have become less while it waited. */

@@ -3,8 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { codeOf, ManualClock } from '#base'
 import { QueryMeta } from '#codec'
-import { ALWAYS_FRESH, contactOf, DEFAULT_STALENESS_MS, freshEnough, stamped } from './freshness.ts'
+import { ALWAYS_FRESH, catchUp, contactOf, DEFAULT_STALENESS_MS, freshEnough, SILENT_MS, stamped } from './freshness.ts'
 import type { Freshness } from './ports.ts'
 
 const aged = (ms: number, leader = true): Freshness => ({ knownLeader: () => leader, lastContactMs: () => ms })
@@ -36,4 +37,26 @@ test('an answer says whether there is a leader, and how old it may be', () => {
   assert.equal(stamped(reply, ALWAYS_FRESH), reply)
   assert.deepEqual(stamped(reply, contactOf(aged(12.6))), { ...reply, LastContact: 13e6 })
   assert.deepEqual(stamped(reply, contactOf(aged(0, false))), { ...reply, KnownLeader: false })
+})
+
+test('a default read waits for a store as long as it may answer, the others until it has said no', async () => {
+  const clock = new ManualClock()
+  const silent = Promise.withResolvers<number>()
+  const state = { consistent: () => silent.promise }
+  let answered = false
+  const waiting = catchUp({ state, clock, freshness: aged(LATE) }, MODE).then(() => {
+    answered = true
+  })
+  await Promise.resolve()
+  assert.equal(answered, false)
+  clock.advance(SILENT_MS - LATE)
+  await waiting
+  await catchUp({ state, clock, freshness: aged(SILENT_MS) }, MODE)
+  const strict = catchUp({ state, clock, freshness: aged(1e9) }, { ...MODE, RequireConsistent: true })
+  const bounded = catchUp({ state, clock, freshness: aged(1e9) }, { ...STALE, MaxStaleDuration: 1e9 })
+  silent.reject(new Error('nobody answers'))
+  for (const each of [strict, bounded]) {
+    await assert.rejects(each, (error) => codeOf(error) === 'NO_CLUSTER_LEADER')
+  }
+  await catchUp({ state, clock, freshness: aged(LATE) }, MODE)
 })

@@ -8,7 +8,7 @@ import { HanseError, messageOf } from '#base'
 import { type TxnError, type TxnOp, TxnReadRequest, TxnReadResponse, TxnRequest, TxnResponse, TxnResult } from '#codec'
 import type { ReadTx, WriteTx } from '#state'
 import { endpointError } from './errors.ts'
-import { contactOf, freshEnough, stamped } from './freshness.ts'
+import { catchUp, contactOf, freshEnough, stamped } from './freshness.ts'
 import { type CallContext, callOperation, writeOperation } from './operation.ts'
 import {
   readCheck,
@@ -142,7 +142,7 @@ export const read = callOperation({
     const ops = opsOf(args)
     const parts = partsOf(context)
     const { freshness } = context.ports
-    if (!freshEnough(freshness, args)) await context.state.consistent()
+    if (!freshEnough(freshness, args)) await catchUp({ ...context, freshness }, args)
     try {
       const { value } = context.state.read((tx) => runAll(ops, (op) => readOne(tx, op, parts)))
       return stamped(TxnReadResponse.of({ Results: value, Index: 1, KnownLeader: true }), contactOf(freshness))

@@ -73,8 +73,16 @@ test('servers share a named etcd with TLS, live through its absence, and leave a
     },
     { timeoutMs: 60_000 },
   )
-  const read = await s2.ask('GET', '/v1/kv/a?raw&stale')
-  assert.deepEqual([read.status, String(read.body)], [200, '1'])
+  for (const mode of ['&stale', '']) {
+    const read = await s2.ask('GET', `/v1/kv/a?raw${mode}`)
+    assert.deepEqual([read.status, String(read.body)], [200, '1'], mode)
+    assert.equal(read.headers['x-consul-knownleader'], 'false', 'it says that it may be old')
+    assert.ok(Number(read.headers['x-consul-lastcontact']) > 2_000, 'and how old')
+  }
+  for (const mode of ['&consistent', '&stale&max_stale=1s']) {
+    const { status, body } = await s2.ask('GET', `/v1/kv/a?raw${mode}`)
+    assert.deepEqual([status, /No cluster leader/.test(String(body))], [500, true], mode)
+  }
   run()
   await eventually('writes go on', () => s1.put('b', '3'), { timeoutMs: 60_000 })
   await s2.has('b', '3')
