@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { aborted, systemClock } from '#base'
+import { aborted, codeOf, systemClock } from '#base'
 import { inspectEtcd } from '#store'
 import { etcdBinary, filesOf } from './datacenter-files.ts'
 import { localError } from './errors.ts'
@@ -18,6 +18,8 @@ import { HANSE } from './processes.ts'
 import { verify } from './verification.ts'
 
 const DEFAULT_DATACENTERS = 'dc1,dc2'
+/** Plans made before it is said that ports are taken: others on the machine choose theirs as well. */
+const MAX_PLANS = 5
 
 export interface UpOptions {
   /** "dc1,dc2"; undefined: as the data directory has it, or two. */
@@ -101,10 +103,22 @@ async function planFor(root: string, options: UpOptions): Promise<LocalPlan> {
   const names = parseDatacenters(options.datacenters ?? DEFAULT_DATACENTERS)
   const safeguards = { acls: options.acls ?? true, gossipEncryption: options.gossipEncryption ?? true }
   const size = { servers: options.servers ?? 1, basePort: options.basePort }
-  const plan = await makePlan(root, names, size, safeguards)
-  await requirePortsFree(plan)
+  const plan = await planWithFreePorts(() => makePlan(root, names, size, safeguards), options.basePort !== undefined)
   savePlan(root, plan)
   return plan
+}
+
+/** Ports that were free a moment ago may be taken since; those that were asked for stay. @throws UP_PORT_TAKEN */
+async function planWithFreePorts(make: () => Promise<LocalPlan>, fixed: boolean): Promise<LocalPlan> {
+  for (let attempt = 1; ; attempt++) {
+    const plan = await make()
+    try {
+      await requirePortsFree(plan)
+      return plan
+    } catch (error) {
+      if (fixed || attempt === MAX_PLANS || codeOf(error) !== 'UP_PORT_TAKEN') throw error
+    }
+  }
 }
 
 /** Where the token of all rights is, for whoever works with the federation. */
