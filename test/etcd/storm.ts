@@ -65,6 +65,8 @@ class Side {
   readonly rounds = new Map<string, number>()
   revision = 0
   loads = 0
+  /** Resolves when it follows again, where it had lost the stream: until then it says nothing about its engine. */
+  following: Promise<void> = Promise.resolve()
   readonly faults: string[] = []
 
   constructor(name: string, engine: EtcdEngine) {
@@ -88,7 +90,9 @@ class Side {
     this.engine.subscribe(
       revision,
       (batch) => this.#apply(batch),
-      () => void this.#again(),
+      () => {
+        this.following = this.#again()
+      },
     )
   }
 
@@ -199,6 +203,7 @@ export class Storm {
         expect = tried.value.revision
         this.#answered.set(key, round)
         this.writes++
+        await side.following
         if (side.roundOf(key) !== round) this.#faults.push(`${own} was answered before the stream had brought it`)
         continue
       }
@@ -219,6 +224,7 @@ export class Storm {
   async #known(side: Side, key: string): Promise<{ round: number; modRevision: number }> {
     for (;;) {
       const tried = await this.#try('a barrier', () => side.engine.barrier())
+      await side.following
       if ('value' in tried || !this.#running) return side.values.get(key) ?? { round: 0, modRevision: 0 }
     }
   }
@@ -241,6 +247,7 @@ export class Storm {
       const before = new Map(this.#answered)
       const tried = await this.#try('a barrier', () => side.engine.barrier())
       if ('value' in tried) {
+        await side.following
         this.reads++
         for (const [key, round] of before) {
           if (side.roundOf(key) < round) {
