@@ -6,7 +6,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EtcdCluster, EtcdProcess } from '../support/etcd.ts'
 
-const CALL_MS = 3_000
+const CALL_MS = 20_000
+/** A member that is frozen does not answer at all. */
+const STATUS_MS = 1_500
 const LEADER_WAIT_MS = 20_000
 
 interface Status {
@@ -32,7 +34,8 @@ export async function ask<T>(
   return JSON.parse(text)
 }
 
-export const statusOf = (member: EtcdProcess): Promise<Status> => ask<Status>(member, 'maintenance/status')
+export const statusOf = (member: EtcdProcess): Promise<Status> =>
+  ask<Status>(member, 'maintenance/status', {}, STATUS_MS)
 
 /** The member that leads, and the others. `among`: who is asked; default all. */
 export async function leaderOf(
@@ -53,7 +56,7 @@ export async function leaderOf(
 
 /** Forgets all history before now. */
 export async function compact(member: EtcdProcess): Promise<void> {
-  const { header } = await statusOf(member)
+  const { header } = await ask<Status>(member, 'maintenance/status')
   await ask(member, 'kv/compaction', { revision: header.revision, physical: true })
 }
 
