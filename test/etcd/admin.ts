@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EtcdCluster, EtcdProcess } from '../support/etcd.ts'
+import { eventually } from '../support/eventually.ts'
 
 const CALL_MS = 20_000
 /** A member that is frozen does not answer at all. */
@@ -54,17 +55,19 @@ export async function leaderOf(
   throw new Error(`etcd elected no leader: ${cluster.members.map(({ output }) => output.slice(-500)).join('\n')}`)
 }
 
-/** Forgets all history before now. */
+/** Forgets all history before now; tried again where etcd is too busy with an election to answer. */
 export async function compact(member: EtcdProcess): Promise<void> {
-  const { header } = await ask<Status>(member, 'maintenance/status')
-  await ask(member, 'kv/compaction', { revision: header.revision, physical: true })
+  await eventually('etcd compacts', async () => {
+    const { header } = await ask<Status>(member, 'maintenance/status')
+    await ask(member, 'kv/compaction', { revision: header.revision, physical: true })
+  })
 }
 
 /** Makes room after the quota was reached: history goes, the file shrinks, the alarm is disarmed. */
 export async function makeRoom(cluster: EtcdCluster): Promise<void> {
   const [first] = cluster.members
   if (first === undefined) return
-  await compact(first).catch(() => {})
+  await compact(first)
   for (const member of cluster.members) await ask(member, 'maintenance/defragment', {}, 20_000)
   const { alarms } = await ask<{ alarms?: { memberID: string }[] }>(first, 'maintenance/alarm', { action: 'GET' })
   for (const { memberID } of alarms ?? []) {
