@@ -100,13 +100,16 @@ export async function run(words: readonly string[], io: CommandIo): Promise<numb
 /** A signal ends the command; a second one, a second later or more, ends the process. */
 function interruptible(): AbortSignal {
   const abort = new AbortController()
+  /** By `hanse up`, which ends us in its own time. */
+  const started = process.env.HANSE_STOP_WITH_STDIN === '1'
   const stop = (signal: string) => {
-    if (abort.signal.aborted) process.exit(130)
+    // Ctrl-C reaches the whole group, and who started us then tells us as well: that is no second wish to end at once.
+    if (abort.signal.aborted && !started) process.exit(130)
     abort.abort(new Error(`stopped by ${signal}`))
   }
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGTERM', () => stop('SIGTERM'))
-  if (process.env.HANSE_STOP_WITH_STDIN === '1') {
+  if (started) {
     process.stdin.on('close', () => stop('the end of standard input'))
     process.stdin.resume()
   }

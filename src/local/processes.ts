@@ -11,8 +11,8 @@ import { localError } from './errors.ts'
 
 /** The program as users start it. */
 export const HANSE = fileURLToPath(new URL('../../bin/hanse', import.meta.url))
-/** How long a process may take to stop before it is killed. */
-const STOP_TIMEOUT_MS = 8_000
+/** How long a process may take to stop before it is killed: a member of etcd hands its lead over first, if anyone takes it. */
+const STOP_TIMEOUT_MS = 25_000
 const SHOWN_LOG_LINES = 6
 
 export interface ProcessSpec {
