@@ -42,7 +42,7 @@ export async function listen(
         serveRpcStream(
           stream,
           ({ method, body, signal, remote }) =>
-            drain.count(endpoints.handle(method, body, { signal, remote: remote.address })),
+            drain.count(endpoints.handle(method, body, { signal, remote: remote.address }), endpoints.isWrite(method)),
           { remote: info.remote, log },
         )
       },

@@ -155,6 +155,11 @@ export class Endpoints {
     return this.#answers.get(this.#question(operation, args, rights))
   }
 
+  /** Whether an operation changes something, by its name on the wire. */
+  isWrite(method: string): boolean {
+    return this.#operations.get(method)?.access === 'write'
+  }
+
   /** Whether what is here may answer such a read, without asking the store. */
   fresh(args: Pick<ReadArgs, 'RequireConsistent' | 'AllowStale' | 'MaxStaleDuration'>): boolean {
     return freshEnough(this.#options.ports.freshness, args)

@@ -215,6 +215,17 @@ test('stepYamux() refuses streams above the limits, and after go away', () => {
   assert.equal(stepYamux(leaving, { type: 'open' }, 0)[0]?.type, 'openRefused')
 })
 
+test('stepYamux() takes a stream that crosses its own go away', () => {
+  const leaving = newYamuxState('server')
+  stepYamux(leaving, { type: 'goAway' }, 0)
+  const effects = feed(leaving, frame(FRAME.windowUpdate, FLAG.syn, 1, 0))
+  assert.deepEqual(
+    effects.filter(({ type }) => type === 'accepted'),
+    [{ type: 'accepted', stream: 1 }],
+  )
+  assert.equal(stepYamux(leaving, { type: 'open' }, 0)[0]?.type, 'openRefused')
+})
+
 test('stepYamux() ends the session when a ping or an open stays without answer', () => {
   const state = newYamuxState('client')
   const ping = stepYamux(state, { type: 'keepAlive' }, 0)[0]

@@ -130,7 +130,8 @@ function onSyn(state: YamuxState, header: FrameHeader, out: YamuxEffect[]): bool
     fatal(out, `duplicate open of stream ${header.stream}`)
     return false
   }
-  if (state.localGoAway || state.streams.size >= MAX_STREAMS) {
+  // One that the other side opened before it heard that we go is still taken: it may carry what must not be sent twice.
+  if (state.streams.size >= MAX_STREAMS) {
     state.refused++
     out.push(control(FRAME.windowUpdate, FLAG.rst, header.stream))
     return false
