@@ -128,6 +128,29 @@ test('a stream that ended is loaded again: watchers are woken, indexes stay', as
   await inner.close()
 })
 
+test('a write whose batch was lost in a gap is answered once all is loaded again', async () => {
+  const inner = await openMemory()
+  const engine = breakable(inner)
+  let deaf = false
+  const state = await stateOver({
+    ...engine,
+    subscribe: (after, onBatch, onLost) => engine.subscribe(after, (batch) => void (deaf || onBatch(batch)), onLost),
+    commit: async (transaction) => {
+      const result = await inner.commit(transaction)
+      if (deaf) engine.lose(storeError('STORE_HISTORY_GONE', { after: 1, from: 2, to: 3 }))
+      deaf = false
+      return result
+    },
+  })
+  await state.write((tx) => tx.putKv(entry('a', '1')))
+  deaf = true
+  const { index } = await state.write((tx) => tx.putKv(entry('a', '2')))
+  assert.equal(state.read((tx) => tx.kv.get('a')?.Value?.toString()).value, '2')
+  assert.equal(state.read((tx) => tx.kv.get('a')).index, index)
+  await state.close()
+  await inner.close()
+})
+
 test('who waits for a revision hears that the stream ended', async () => {
   const inner = await openMemory()
   const engine = breakable(inner)

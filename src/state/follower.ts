@@ -12,6 +12,8 @@ import { type StateWatch, Watches } from './watches.ts'
 
 /** Between two attempts to follow the store again. */
 const RETRY_MS = 1000
+/** Ends of the stream that say nothing bad of the store: a restore, a gap in its history, another base of the indexes. */
+const LOADS_AGAIN: ReadonlySet<string> = new Set(['STORE_REPLACED', 'STORE_HISTORY_GONE', 'STATE_STREAM_LOST'])
 /** Loads in a row that may end in another server having set the header meanwhile. */
 const MAX_LOADS = 8
 
@@ -186,9 +188,10 @@ export class Follower {
     metrics.count('hanse.state.stream_lost')
     log.warn('Stream of the store ended, loading it again', { error: messageOf(cause) })
     this.#unsubscribe()
-    // Whoever waits for a revision after a restore sees it once that is loaded: revisions go on.
-    if (codeOf(cause) === 'STORE_REPLACED') this.#replaced = true
-    else this.#lose(cause)
+    const code = codeOf(cause)
+    if (code === 'STORE_REPLACED') this.#replaced = true
+    // Whoever waits for a revision sees it once all is loaded again: revisions go on, and the store is well.
+    if (!LOADS_AGAIN.has(code ?? '')) this.#lose(cause)
     void this.#restart()
   }
 
