@@ -2,7 +2,6 @@
  * Opens the store that the configuration names: SQLite in the data directory, memory with -dev, an etcd that the user
  * runs, or a member of etcd beside this server.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { aborted, type Clock, type Logger, type LogSink, type Metrics, type Random } from '#base'
 import type { GossipPool } from '#gossip'
@@ -16,9 +15,9 @@ import {
   openSqlite,
   type StoreMembers,
 } from '#store'
-import { agentError } from './agent-errors.ts'
 import type { RuntimeConfig, StoreConfig } from './config-runtime.ts'
 import { OwnEtcd } from './own-etcd.ts'
+import { readTlsFile } from './tls-files.ts'
 
 export interface StoreOptions {
   readonly config: RuntimeConfig
@@ -129,20 +128,12 @@ function etcdOptions(prefix: string, { config, nodeId }: StoreOptions, modules: 
 
 function identityFrom(store: Extract<StoreConfig, { kind: 'named-etcd' }>): EtcdIdentity | undefined {
   const { caFile, certFile, keyFile, serverName } = store
+  const pem = (setting: string, path: string) => Buffer.from(readTlsFile(setting, path))
   if (caFile === '' && certFile === '' && serverName === '') return undefined
   return {
-    ...(caFile === '' ? {} : { ca: read('store.etcd.ca_file', caFile) }),
-    ...(certFile === '' ? {} : { cert: read('store.etcd.cert_file', certFile) }),
-    ...(keyFile === '' ? {} : { key: read('store.etcd.key_file', keyFile) }),
+    ...(caFile === '' ? {} : { ca: pem('store.etcd.ca_file', caFile) }),
+    ...(certFile === '' ? {} : { cert: pem('store.etcd.cert_file', certFile) }),
+    ...(keyFile === '' ? {} : { key: pem('store.etcd.key_file', keyFile) }),
     ...(serverName === '' ? {} : { serverName }),
-  }
-}
-
-function read(setting: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw agentError('TLS_FILE_UNREADABLE', { setting, path, reason }, error)
   }
 }

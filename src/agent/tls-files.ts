@@ -9,7 +9,8 @@ import type { TlsIdentity } from '#net'
 import { agentError } from './agent-errors.ts'
 import type { TlsInterfaceConfig } from './config-runtime.ts'
 
-function read(setting: string, path: string): string {
+/** @throws TLS_FILE_UNREADABLE naming the setting */
+export function readTlsFile(setting: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
@@ -23,7 +24,7 @@ function readDirectory(path: string): string {
     const names = readdirSync(path).filter((name) => /\.(pem|crt)$/.test(name))
     return names
       .sort()
-      .map((name) => read('ca_path', join(path, name)))
+      .map((name) => readTlsFile('ca_path', join(path, name)))
       .join('\n')
   } catch (error) {
     throw agentError('TLS_FILE_UNREADABLE', { setting: 'ca_path', path, reason: messageOf(error) }, error)
@@ -44,8 +45,8 @@ export function loadIdentity(
 ): TlsIdentity | undefined {
   const { caFile, caPath, certFile, keyFile } = config
   if (certFile === '' || keyFile === '') return undefined
-  const caPem = caFile !== '' ? read('ca_file', caFile) : caPath !== '' ? readDirectory(caPath) : ''
-  const identity = { caPem, certPem: read('cert_file', certFile), keyPem: read('key_file', keyFile) }
+  const caPem = caFile !== '' ? readTlsFile('ca_file', caFile) : caPath !== '' ? readDirectory(caPath) : ''
+  const identity = { caPem, certPem: readTlsFile('cert_file', certFile), keyPem: readTlsFile('key_file', keyFile) }
   const sources = { ca: caFile || caPath, cert: certFile, key: keyFile }
   checkTlsIdentity(identity, { nowMs: clock.wallMs(), names, sources })
   return identity

@@ -48,18 +48,17 @@ export async function catchUp(
   }: { readonly state: Pick<State, 'consistent'>; readonly freshness: Freshness | undefined; readonly clock: Clock },
   mode: Mode,
 ): Promise<void> {
-  const settles = mode.RequireConsistent || mode.AllowStale
-  const caught = state.consistent()
-  if (settles) {
-    await caught.catch((error: unknown) => {
+  if (mode.RequireConsistent || mode.AllowStale) {
+    await state.consistent().catch((error: unknown) => {
       throw endpointError('NO_CLUSTER_LEADER', {}, error)
     })
     return
   }
-  const answered = caught.catch(() => {})
   const waitMs = SILENT_MS - (freshness?.lastContactMs() ?? 0)
+  // Whoever follows the store asks it again and again; a question more from every read would only pile up.
   if (waitMs <= 0) return
   const done = new AbortController()
+  const answered = state.consistent().catch(() => {})
   await Promise.race([answered, sleep(clock, waitMs, done.signal).catch(() => {})])
   done.abort()
 }

@@ -70,15 +70,15 @@ export class FederationRun {
     return made
   }
 
-  #clientAs(plan: DatacenterPlan, token: string | undefined): HttpClient {
+  #clientAs({ ports }: ServerPlan, token: string | undefined): HttpClient {
     return new HttpClient({
-      address: `127.0.0.1:${plan.ports.http}`,
+      address: `127.0.0.1:${ports.http}`,
       ...(token === undefined ? {} : { token }),
     })
   }
 
-  async #as<T>(plan: DatacenterPlan, token: string | undefined, task: (client: HttpClient) => Promise<T>): Promise<T> {
-    const client = this.#clientAs(plan, token)
+  async #as<T>(server: ServerPlan, token: string | undefined, task: (client: HttpClient) => Promise<T>): Promise<T> {
+    const client = this.#clientAs(server, token)
     try {
       return await task(client)
     } finally {
@@ -123,20 +123,16 @@ export class FederationRun {
   /** One of several servers: the others do its work until it is back. */
   #startOneOf(plan: DatacenterPlan, position: number): void {
     const { name, config } = filesOf(plan).server(position)
-    const process = this.#process(plan, name, HANSE, ['agent', '-config-file', config], this.#serverEnv)
-    this.#processes.push(process)
+    const process = this.#start(plan, name, ['agent', '-config-file', config])
     this.#spared.add(process)
     process.failed.catch(async (error: unknown) => {
       if (this.#stopping) return
       this.#options.progress(`${messageOf(error).split('\n')[0]}; starting it again`)
       await sleep(systemClock, RESTART_MS)
       this.#processes.splice(this.#processes.indexOf(process), 1)
+      this.#spared.delete(process)
       if (!this.#stopping) this.#startOneOf(plan, position)
     })
-  }
-
-  get #serverEnv(): Readonly<Record<string, string | undefined>> {
-    return withToken(this.#options.env, undefined)
   }
 
   async #startServer(plan: DatacenterPlan): Promise<void> {
@@ -146,21 +142,18 @@ export class FederationRun {
       if (plan.others.length > 0) this.#startOneOf(plan, position)
       else this.#start(plan, name, ['agent', '-config-file', config])
     }
-    await Promise.all(serversOf(plan).map(({ node, ports }) => this.#answers(`${node} of ${plan.name}`, ports.http)))
+    await Promise.all(serversOf(plan).map((server) => this.#answers(plan, server)))
     if (this.#options.plan.acls) await this.#giveTokens(plan)
   }
 
   /** Until a server knows of a leader. */
-  async #answers(server: string, port: number): Promise<void> {
-    const client = new HttpClient({ address: `127.0.0.1:${port}` })
-    try {
-      await this.#until(server, async () => {
+  #answers(plan: DatacenterPlan, server: ServerPlan): Promise<void> {
+    return this.#as(server, undefined, (client) =>
+      this.#until(`${server.node} of ${plan.name}`, async () => {
         const leader = await client.json('GET', '/v1/status/leader')
         if (leader === '') throw new Error('no leader yet')
-      })
-    } finally {
-      client.close()
-    }
+      }),
+    )
   }
 
   /** In the primary from nothing; in a secondary with no more than the federation secret. */
@@ -245,10 +238,12 @@ export class FederationRun {
   }
 
   /** A process of Hanse, with the token of `owner` where there is access control. */
-  #start(plan: DatacenterPlan, name: string, args: readonly string[], owner?: TokenOwner): void {
+  #start(plan: DatacenterPlan, name: string, args: readonly string[], owner?: TokenOwner): LocalProcess {
     const file = owner === undefined || !this.#options.plan.acls ? undefined : filesOf(plan).token(owner)
     const env = withToken(this.#options.env, file)
-    this.#processes.push(this.#process(plan, name, HANSE, args, env))
+    const process = this.#process(plan, name, HANSE, args, env)
+    this.#processes.push(process)
+    return process
   }
 
   #startDemo(plan: DatacenterPlan): void {

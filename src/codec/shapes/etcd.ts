@@ -155,4 +155,3 @@ export const EtcdStatus = message({
   learner: flag(10),
 })
 export type EtcdStatus = MessageOf<typeof EtcdStatus>
-export const EtcdMoveLeader = message({ target: uint64(1) })

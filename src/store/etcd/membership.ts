@@ -7,7 +7,7 @@
 import { messageOf } from '#base'
 import type { EtcdMember } from '#codec'
 import { EtcdClient, type EtcdClientOptions } from './client.ts'
-import { memberAdd, memberList, memberPromote, memberRemove, memberUpdate, moveLeader, status } from './methods.ts'
+import { memberAdd, memberList, memberPromote, memberRemove, memberUpdate } from './methods.ts'
 
 const CALL_MS = 10_000
 
@@ -44,12 +44,6 @@ export class EtcdMembership {
     return (members ?? []).map(known)
   }
 
-  /** The id of the leader, and how far the member that answered is. */
-  async status(): Promise<{ readonly leader: string; readonly version: string; readonly raftIndex: number }> {
-    const { leader, version, raftIndex } = await this.#client.call(status, {}, { timeoutMs: CALL_MS })
-    return { leader: leader.toString(16), version, raftIndex }
-  }
-
   /** Adds a learner. Not sent twice: the second would be refused, because the first was taken. @throws as list() */
   async add(peerUrl: string, call: MembershipCall = {}): Promise<void> {
     const request = { peerUrls: [peerUrl], learner: true }
@@ -77,11 +71,6 @@ export class EtcdMembership {
     } catch (error) {
       if (!/member not found/i.test(messageOf(error))) throw error
     }
-  }
-
-  /** Hands etcd's own leadership to another member, if this one has it. */
-  async moveLeader(to: string): Promise<void> {
-    await this.#client.call(moveLeader, { target: numberOf(to) }, { timeoutMs: CALL_MS, once: true })
   }
 
   close(): void {

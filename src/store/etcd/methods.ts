@@ -12,7 +12,6 @@ import {
   EtcdMemberList,
   EtcdMembers,
   EtcdMemberUpdate,
-  EtcdMoveLeader,
   EtcdNothing,
   EtcdRange,
   EtcdRangeReply,
@@ -56,4 +55,3 @@ export const memberRemove = method('Cluster/MemberRemove', EtcdMemberId, EtcdMem
 export const memberPromote = method('Cluster/MemberPromote', EtcdMemberId, EtcdMembers)
 export const memberUpdate = method('Cluster/MemberUpdate', EtcdMemberUpdate, EtcdMembers)
 export const status = method('Maintenance/Status', EtcdNothing, EtcdStatus)
-export const moveLeader = method('Maintenance/MoveLeader', EtcdMoveLeader, EtcdNothing)
