@@ -11,7 +11,7 @@ export interface CoreParts {
   gossip?: Gossip
 }
 
-/** Opens the server port; what arrives before the parts are there is closed, and its sender tries again. */
+/** Opens the server port; calls that arrive before the parts are there are refused unseen, all else is closed. */
 export async function listen(
   { config, identity }: CoreOptions,
   { logSink, metrics, clock }: CoreModules,
@@ -32,6 +32,7 @@ export async function listen(
     clock,
     log,
     metrics,
+    accepting: () => parts.endpoints !== undefined && !drain.over,
     handlers: {
       rpc: (stream, info: ConnectionInfo) => {
         const { endpoints } = parts

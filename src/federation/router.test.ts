@@ -36,6 +36,7 @@ async function serverOfDc1(identity: TlsIdentity): Promise<ServerPort> {
     port: 0,
     identity: () => identity,
     verifyIncoming: true,
+    accepting: () => refusals-- <= 0,
     handlers: {
       rpc: (stream: Duplex, { remote }) =>
         serveRpcStream(
@@ -53,6 +54,8 @@ async function serverOfDc1(identity: TlsIdentity): Promise<ServerPort> {
   return port
 }
 
+/** So many calls are refused unseen, as a server that starts or stops does. */
+let refusals = 0
 /** Calls of Test.Cut so far; every other one loses its connection. */
 let cuts = 0
 
@@ -165,6 +168,15 @@ test('forward() of a write whose server goes away fails that write, and not the 
   await assert.rejects(way.call('Test.Cut'), /Remote DC has no server currently reachable.*connection closed/)
   assert.equal(way.link.reachability.shut('dc1'), false)
   assert.deepEqual(await way.call('Test.Ask'), encode(string, 'answer to Test.Ask'))
+  way.close()
+})
+
+test('forward() of a write that a server has not taken goes to another one', async () => {
+  const way = wayToDc1({ gateways: [server.address.port], members: two })
+  refusals = 1
+  assert.deepEqual(await way.call('Test.Ask'), encode(string, 'answer to Test.Ask'))
+  assert.deepEqual(way.dialled.toSorted(), ['s1', 's2'])
+  assert.equal(way.link.reachability.way('dc1')?.reachable, true)
   way.close()
 })
 

@@ -216,7 +216,8 @@ export class WanRouter implements Router {
 }
 
 /** How a call fails before anything of it was sent. */
-const NEVER_LEFT = /^(REMOTE_DC_UNREACHABLE|DIAL_.*|YAMUX_GO_AWAY|YAMUX_SHUTDOWN|YAMUX_STREAMS|RPC_POOL_.*)$/
+const NEVER_LEFT =
+  /^(REMOTE_DC_UNREACHABLE|DIAL_.*|YAMUX_GO_AWAY|YAMUX_REFUSED|YAMUX_SHUTDOWN|YAMUX_STREAMS|RPC_POOL_.*)$/
 
 /** Whether another attempt has a chance and can change nothing twice: the call never left, or it changes nothing. */
 function mayGoOn(error: unknown, { repeatable, probe }: ProbeRequest, servers: number): boolean {

@@ -128,6 +128,10 @@ export const netError = errorTable({
     status: 500,
     message: ({ limit }: { limit: number }) => `cannot open yamux stream: limit of ${limit} streams is reached`,
   },
+  YAMUX_REFUSED: {
+    status: 500,
+    message: ({ stream }: { stream: number }) => `yamux stream ${stream} was not taken by the other side`,
+  },
   YAMUX_RESET: {
     status: 500,
     message: ({ stream }: { stream: number }) => `yamux stream ${stream} ended: stream reset by the other side`,

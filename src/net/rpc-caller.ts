@@ -6,6 +6,7 @@
  * Source: RPC wire notes §5.
  */
 import type { Duplex } from 'node:stream'
+import { codeOf } from '#base'
 import { netError, RpcRemoteError } from './errors.ts'
 import { decodeRpcHeader, encodeRequestHeader, MAX_RPC_BODY_BYTES, RpcMessageReader } from './rpc-framing.ts'
 
@@ -57,7 +58,7 @@ export class RpcCaller {
    * the other side.
    *
    * @returns the reply, raw msgpack
-   * @throws RpcRemoteError, RPC_CLOSED, RPC_MALFORMED, RPC_TOO_LARGE, or the signal's reason
+   * @throws RpcRemoteError, RPC_CLOSED, YAMUX_REFUSED when the other side has seen nothing of the call, RPC_MALFORMED, RPC_TOO_LARGE, or the signal's reason
    */
   call(seq: number, method: string, body: Buffer, signal: AbortSignal): Promise<Buffer> {
     return new Promise((resolve, reject) => {
@@ -113,7 +114,9 @@ export class RpcCaller {
   #onClosed(cause?: Error): void {
     this.#usable = false
     const { target } = this.#options
-    if (this.#waiting) this.#waiting.settle(netError('RPC_CLOSED', { method: this.#waiting.method, target }, cause))
+    if (this.#waiting && codeOf(cause) === 'YAMUX_REFUSED') this.#waiting.settle(cause)
+    else if (this.#waiting)
+      this.#waiting.settle(netError('RPC_CLOSED', { method: this.#waiting.method, target }, cause))
     else this.#options.onClosed?.()
     if (!this.#stream.writableEnded) this.#stream.end()
   }

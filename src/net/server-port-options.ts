@@ -39,6 +39,8 @@ export const SERVER_PORT_LIMITS: ServerPortLimits = {
 }
 
 export interface ServerPortOptions {
+  /** Whether calls are taken now. Where not, their streams are refused unseen, so that the caller may go elsewhere. */
+  readonly accepting?: () => boolean
   readonly host: string
   readonly port: number
   /** The setting that chose the port, for errors. */

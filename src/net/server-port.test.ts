@@ -13,7 +13,7 @@ import { dialTcp, dialTls, type TlsIdentity } from './dial.ts'
 import { encodePacketFrame, receivePackets } from './packets.ts'
 import { RpcConnectionPool } from './rpc-pool.ts'
 import { serveRpcStream } from './rpc-server.ts'
-import { ServerPort } from './server-port.ts'
+import { FIRST_BYTE, ServerPort } from './server-port.ts'
 import type { ConnectionInfo, ServerPortOptions } from './server-port-options.ts'
 
 const ca = createCertificateAuthority({})
@@ -262,6 +262,47 @@ test('ServerPort names the address and the setting when the port is taken', asyn
     code: 'LISTEN_IN_USE',
     message: `cannot listen on "127.0.0.1:${at.port}" (ports.server): the address is in use`,
   })
+})
+
+test('ServerPort.goAway() is told to those whose connection is still in the making, and it knows who has heard', async () => {
+  const { at, made } = await port()
+  const pool = (dial: () => Promise<Duplex>) => {
+    const each = new RpcConnectionPool({ dial })
+    open.push(each)
+    return each
+  }
+  const call = { target: { datacenter: 'dc1', node: 's1' }, method: 'Status.Ping', body: Buffer.from([0x80]) }
+  const early = pool(() => tls(at, 'consul/rpc-multi'))
+  await early.call(call)
+  const connecting = connect(at)
+  await once(connecting, 'connect')
+  while (made.connectionCount < 2) await new Promise((resolve) => setImmediate(resolve))
+  made.goAway()
+  assert.equal(made.unheardCount, 2, 'the one that is known, and the one that has not said what it wants')
+  while (made.unheardCount > 1) await new Promise((resolve) => setImmediate(resolve))
+  // What it sends before it hears of it is answered; then it dials anew, and nobody listens.
+  const late = pool(async () => {
+    if (!connecting.destroyed && connecting.bytesWritten === 0) connecting.write(Buffer.from([FIRST_BYTE.multiplex]))
+    else return dialTcp(at)
+    return connecting
+  })
+  assert.equal((await late.call(call)).toString('hex'), '80')
+  while (made.unheardCount > 0) await new Promise((resolve) => setImmediate(resolve))
+  for (const each of [early, late]) await assert.rejects(each.call(call), { code: 'DIAL_REFUSED' })
+})
+
+test('ServerPort refuses calls unseen while it takes none, and takes them on the same connection later', async () => {
+  let accepting = false
+  const { at, infos } = await port({ accepting: () => accepting })
+  const pool = new RpcConnectionPool({ dial: () => tls(at, 'consul/rpc-multi') })
+  open.push(pool)
+  const call = { target: { datacenter: 'dc1', node: 's1' }, method: 'Status.Ping', body: Buffer.from([0x80]) }
+  await assert.rejects(pool.call(call), { code: 'YAMUX_REFUSED' })
+  await assert.rejects(pool.call({ ...call, body: Buffer.alloc(1_000_000) }), { code: 'YAMUX_REFUSED' })
+  assert.equal(infos.length, 0)
+  accepting = true
+  assert.equal((await pool.call(call)).toString('hex'), '80')
+  assert.equal(pool.connectionCount, 1)
 })
 
 test('ServerPort.close() ends open connections', async () => {

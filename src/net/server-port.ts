@@ -60,6 +60,11 @@ export class ServerPort {
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<YamuxSession>()
   readonly #perIp = new Map<string, number>()
+  /** By remote address: accepted, and not yet known what they are for. */
+  readonly #nameless = new Set<string>()
+  /** Those whose other side may not have heard yet that this one goes. */
+  readonly #unheard = new Set<YamuxSession>()
+  #leaving = false
   #tls: TlsServers | undefined
 
   constructor(options: ServerPortOptions) {
@@ -94,8 +99,19 @@ export class ServerPort {
 
   /** Takes no more connections, and asks those who have one to begin no more calls on it; calls under way go on. */
   goAway(): void {
+    this.#leaving = true
     this.#server.close()
-    for (const session of this.#sessions) session.goAway()
+    for (const session of this.#sessions) this.#farewell(session)
+  }
+
+  /** Connections on which calls may still arrive after `goAway()`, from those who have not heard of it. */
+  get unheardCount(): number {
+    return this.#nameless.size + this.#unheard.size
+  }
+
+  #farewell(session: YamuxSession): void {
+    this.#unheard.add(session)
+    void session.farewell().then(() => this.#unheard.delete(session))
   }
 
   /** Stops listening, says good-bye on multiplexed connections and closes all. */
@@ -119,8 +135,11 @@ export class ServerPort {
     if (this.#sockets.size >= this.#limits.connections) return this.#refuse(socket, 'too many connections')
     this.#perIp.set(ip, count)
     this.#sockets.add(socket)
+    const key = keyOf(infoOf(socket))
+    this.#nameless.add(key)
     socket.on('close', () => {
       this.#sockets.delete(socket)
+      this.#nameless.delete(key)
       const left = (this.#perIp.get(ip) ?? 1) - 1
       if (left === 0) this.#perIp.delete(ip)
       else this.#perIp.set(ip, left)
@@ -180,6 +199,7 @@ export class ServerPort {
 
   #serve(stream: Socket, protocol: Protocol, info: ConnectionInfo) {
     const { handlers, metrics } = this.#options
+    this.#nameless.delete(keyOf(info))
     if (protocol === 'multiplex') {
       metrics?.count('hanse.server_port.accepted', 1, { protocol })
       return this.#multiplex(stream, info)
@@ -195,9 +215,11 @@ export class ServerPort {
       role: 'server',
       clock: this.#clock,
       onStream: (each) => this.#options.handlers.rpc(each, info),
+      accepting: () => this.#options.accepting?.() ?? true,
       onClose: () => this.#sessions.delete(session),
     })
     this.#sessions.add(session)
+    if (this.#leaving) this.#farewell(session)
   }
 
   #refuse(socket: Socket, reason: string, detail = ''): void {
@@ -262,6 +284,10 @@ export class ServerPort {
 
 function sameIdentity(a: TlsIdentity, b: TlsIdentity): boolean {
   return a === b || (a.caPem === b.caPem && a.certPem === b.certPem && a.keyPem === b.keyPem)
+}
+
+function keyOf({ remote }: ConnectionInfo): string {
+  return formatHostPort(remote.address, remote.port)
 }
 
 function infoOf(socket: Socket, tls?: TLSSocket): ConnectionInfo {

@@ -226,6 +226,38 @@ test('stepYamux() takes a stream that crosses its own go away', () => {
   assert.equal(stepYamux(leaving, { type: 'open' }, 0)[0]?.type, 'openRefused')
 })
 
+test('stepYamux() says farewell with a ping, whose answer is told apart from that of a keep-alive', () => {
+  const leaving = newYamuxState('server')
+  const [keepAlive] = stepYamux(leaving, { type: 'keepAlive' }, 0)
+  const [away, ping] = stepYamux(leaving, { type: 'farewell' }, 0)
+  assert.ok(keepAlive?.type === 'send' && away?.type === 'send' && ping?.type === 'send')
+  assert.deepEqual([away.header.type, ping.header.type], [FRAME.goAway, FRAME.ping])
+  assert.notEqual(ping.header.length, keepAlive.header.length)
+  const answer = (id: number) => feed(leaving, frame(FRAME.ping, FLAG.ack, 0, id)).map(({ type }) => type)
+  assert.deepEqual(answer(keepAlive.header.length), ['pong'])
+  assert.deepEqual(answer(ping.header.length), ['farewellHeard'])
+  assert.deepEqual(stepYamux(leaving, { type: 'goAway' }, 0), [])
+})
+
+test('stepYamux() refuses streams unseen while none are taken, and tells such a refusal from a reset', () => {
+  const server = newYamuxState('server')
+  const client = newYamuxState('client')
+  const answerTo = (stream: number) =>
+    feed(server, frame(FRAME.windowUpdate, FLAG.syn, stream, 0)).flatMap((effect) => {
+      if (effect.type !== 'send') return []
+      const { type, flags, length } = effect.header
+      return feed(client, frame(type, flags, effect.header.stream, length))
+    })
+  for (let n = 0; n < 2; n++) stepYamux(client, { type: 'open' }, 0)
+  server.accepting = false
+  assert.deepEqual(answerTo(1), [{ type: 'remoteReset', stream: 1, refused: true }])
+  server.accepting = true
+  answerTo(3)
+  assert.deepEqual(feed(client, frame(FRAME.windowUpdate, FLAG.rst, 3, 0)), [
+    { type: 'remoteReset', stream: 3, refused: false },
+  ])
+})
+
 test('stepYamux() ends the session when a ping or an open stays without answer', () => {
   const state = newYamuxState('client')
   const ping = stepYamux(state, { type: 'keepAlive' }, 0)[0]

@@ -50,8 +50,13 @@ export function stepYamux(state: YamuxState, input: YamuxInput, nowMs: number): 
       out.push(control(FRAME.windowUpdate, FLAG.rst, input.stream))
       break
     case 'goAway':
-      state.localGoAway = true
-      out.push(control(FRAME.goAway, 0, 0, GO_AWAY.normal))
+      onLocalGoAway(state, out)
+      break
+    case 'farewell':
+      onLocalGoAway(state, out)
+      if (state.farewellPing !== undefined) break
+      state.farewellPing = nextPing(state)
+      out.push(control(FRAME.ping, FLAG.syn, 0, state.farewellPing))
       break
     case 'keepAlive':
       onKeepAlive(state, nowMs, out)
@@ -100,8 +105,9 @@ function onHeader(state: YamuxState, header: FrameHeader, nowMs: number, out: Ya
     out.push({ type: 'acknowledged', stream: header.stream })
   }
   if ((header.flags & FLAG.rst) !== 0) {
+    const refused = stream.unackedSinceMs !== undefined
     forget(state, header.stream)
-    out.push({ type: 'remoteReset', stream: header.stream })
+    out.push({ type: 'remoteReset', stream: header.stream, refused })
     return
   }
   if (header.type === FRAME.windowUpdate) {
@@ -131,7 +137,7 @@ function onSyn(state: YamuxState, header: FrameHeader, out: YamuxEffect[]): bool
     return false
   }
   // One that the other side opened before it heard that we go is still taken: it may carry what must not be sent twice.
-  if (state.streams.size >= MAX_STREAMS) {
+  if (!state.accepting || state.streams.size >= MAX_STREAMS) {
     state.refused++
     out.push(control(FRAME.windowUpdate, FLAG.rst, header.stream))
     return false
@@ -172,7 +178,21 @@ function onPing(state: YamuxState, header: FrameHeader, nowMs: number, out: Yamu
   } else if ((header.flags & FLAG.ack) !== 0 && state.ping?.id === header.length) {
     out.push({ type: 'pong', roundTripMs: nowMs - state.ping.sentAtMs })
     state.ping = undefined
+  } else if ((header.flags & FLAG.ack) !== 0 && state.farewellPing === header.length) {
+    out.push({ type: 'farewellHeard' })
   }
+}
+
+function onLocalGoAway(state: YamuxState, out: YamuxEffect[]) {
+  if (state.localGoAway) return
+  state.localGoAway = true
+  out.push(control(FRAME.goAway, 0, 0, GO_AWAY.normal))
+}
+
+function nextPing(state: YamuxState): number {
+  const id = state.nextPing
+  state.nextPing = id >= 0xffff_ffff ? 1 : id + 1
+  return id
 }
 
 function onGoAway(state: YamuxState, header: FrameHeader, out: YamuxEffect[]) {
@@ -251,7 +271,6 @@ function onKeepAlive(state: YamuxState, nowMs: number, out: YamuxEffect[]) {
     return
   }
   if (state.ping) return
-  state.ping = { id: state.nextPing, sentAtMs: nowMs }
-  state.nextPing = state.nextPing >= 0xffff_ffff ? 1 : state.nextPing + 1
+  state.ping = { id: nextPing(state), sentAtMs: nowMs }
   out.push(control(FRAME.ping, FLAG.syn, 0, state.ping.id))
 }

@@ -138,6 +138,27 @@ test('YamuxSession: go away stops new streams on both sides while old ones go on
   await assert.rejects(client.openStream(), { code: 'YAMUX_SHUTDOWN' })
 })
 
+test('YamuxSession: a farewell is heard after all that was sent before it, or when the session ends', async () => {
+  const arrived: string[] = []
+  const { client, server } = await pair((stream) => {
+    stream.on('data', (chunk: Buffer) => arrived.push(chunk.toString()))
+  })
+  const stream = await client.openStream()
+  const heard = server.farewell().then(() => [...arrived])
+  // The client has not heard of it yet: its event loop has not turned.
+  assert.ok(client.usable)
+  stream.write('crossing')
+  assert.deepEqual(await heard, ['crossing'])
+  assert.ok(!client.usable)
+  client.close()
+  const silent = new YamuxSession(new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() }), {
+    role: 'server',
+  })
+  const never = silent.farewell()
+  silent.destroy()
+  await never
+})
+
 test('YamuxSession keeps the bytes of a stream that ended before the connection did', async () => {
   const { client, server } = await pair((stream) => stream.end('last words'))
   const stream = await client.openStream()

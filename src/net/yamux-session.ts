@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream'
 import { type Clock, type HanseError, systemClock, type Timer } from '#base'
 import { netError } from './errors.ts'
 import { stepYamux } from './yamux-core.ts'
-import { encodeFrameHeader, FRAME, type FrameHeader, FrameParser, GO_AWAY } from './yamux-frame.ts'
+import { encodeFrameHeader, FLAG, FRAME, type FrameHeader, FrameParser, GO_AWAY } from './yamux-frame.ts'
 import {
   ACCEPT_BACKLOG,
   KEEPALIVE_TIMEOUT_MS,
@@ -39,6 +39,8 @@ export interface YamuxSessionOptions {
   readonly clock?: Clock
   /** Streams that the other side opens. Without it they are reset. */
   readonly onStream?: (stream: YamuxStream) => void
+  /** Whether they are taken now; where not they are reset unseen, which tells the other side that nothing was done. */
+  readonly accepting?: () => boolean
   /** Once, when the session is over; the error is undefined after an orderly end. */
   readonly onClose?: (error: Error | undefined) => void
 }
@@ -63,6 +65,7 @@ export class YamuxSession {
   #corked = false
   #lastOpened: YamuxStream | HanseError | undefined
   #closed = false
+  #onHeard: (() => void) | undefined
   /** The last round trip of a keep-alive ping. */
   roundTripMs: number | undefined
 
@@ -72,7 +75,10 @@ export class YamuxSession {
     this.#options = options
     this.#state = newYamuxState(options.role)
     this.#parser = new FrameParser({
-      onHeader: (header) => this.#step({ type: 'header', header }),
+      onHeader: (header) => {
+        if ((header.flags & FLAG.syn) !== 0) this.#state.accepting = options.accepting?.() ?? true
+        this.#step({ type: 'header', header })
+      },
       onPayload: (header, piece, last) => this.#step({ type: 'payload', header, piece, last }),
     })
     this.#keepAlive = this.clock.every(KEEPALIVE_INTERVAL_MS, () => this.#ping())
@@ -132,7 +138,19 @@ export class YamuxSession {
 
   /** Asks the other side to open no more streams, and opens none itself; those that are open go on. */
   goAway(): void {
-    if (!this.#state.localGoAway) this.#step({ type: 'goAway' })
+    this.#step({ type: 'goAway' })
+  }
+
+  /**
+   * Goes away as `goAway()` does, and resolves when the other side has heard it and all that it sent before it heard is
+   * here, or when the session has ended. Called once.
+   */
+  farewell(): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onHeard = resolve
+      this.#step({ type: 'farewell' })
+    })
   }
 
   /** Says good-bye, then ends the connection. Streams that are still open are cut. */
@@ -153,6 +171,7 @@ export class YamuxSession {
     for (const stream of this.#streams.values()) if (!stream.remoteEnded) stream.destroy(shutdown)
     this.#streams.clear()
     for (const wake of this.#openWaiters.splice(0)) wake()
+    this.#onHeard?.()
     this.#uncork()
     if (error) this.#connection.destroy()
     else {
@@ -203,7 +222,7 @@ export class YamuxSession {
       case 'remoteEnd':
         return this.#streams.get(effect.stream)?.receiveEnd()
       case 'remoteReset':
-        return this.#onReset(effect.stream)
+        return this.#onReset(effect.stream, effect.refused)
       case 'written':
         return this.#onWritten(effect.stream)
       case 'finished':
@@ -212,6 +231,8 @@ export class YamuxSession {
       case 'pong':
         this.roundTripMs = effect.roundTripMs
         return
+      case 'farewellHeard':
+        return this.#onHeard?.()
       case 'remoteGoAway':
         for (const wake of this.#openWaiters.splice(0)) wake()
         return
@@ -232,10 +253,10 @@ export class YamuxSession {
     else stream.destroy()
   }
 
-  #onReset(id: number): void {
+  #onReset(id: number, refused: boolean): void {
     const stream = this.#streams.get(id)
     this.#streams.delete(id)
-    const error = netError('YAMUX_RESET', { stream: id })
+    const error = netError(refused ? 'YAMUX_REFUSED' : 'YAMUX_RESET', { stream: id })
     this.#settleWrite(id, error)
     stream?.destroy(error)
   }

@@ -43,9 +43,13 @@ export interface YamuxState {
   unacked: number
   remoteGoAway: boolean
   localGoAway: boolean
+  /** The ping behind our own go away: its answer says that the other side has heard it. */
+  farewellPing: number | undefined
+  /** Whether streams that the other side opens are taken; they are reset without an acknowledgement where not. */
+  accepting: boolean
   ping: { readonly id: number; readonly sentAtMs: number } | undefined
   nextPing: number
-  /** Inbound streams refused because of MAX_STREAMS. */
+  /** Inbound streams refused, because of MAX_STREAMS or while none are taken. */
   refused: number
 }
 
@@ -58,6 +62,8 @@ export type YamuxInput =
   | { readonly type: 'end'; readonly stream: number }
   | { readonly type: 'reset'; readonly stream: number }
   | { readonly type: 'goAway' }
+  /** Go away, and ask whether it was heard. */
+  | { readonly type: 'farewell' }
   | { readonly type: 'keepAlive' }
 
 export type YamuxEffect =
@@ -69,12 +75,15 @@ export type YamuxEffect =
   | { readonly type: 'acknowledged'; readonly stream: number }
   | { readonly type: 'data'; readonly stream: number; readonly bytes: Buffer }
   | { readonly type: 'remoteEnd'; readonly stream: number }
-  | { readonly type: 'remoteReset'; readonly stream: number }
+  /** `refused`: before it was acknowledged, so that nobody there has seen anything of it. */
+  | { readonly type: 'remoteReset'; readonly stream: number; readonly refused: boolean }
   /** All of the last write is on its way. */
   | { readonly type: 'written'; readonly stream: number }
   /** Both sides are done; the id is forgotten. */
   | { readonly type: 'finished'; readonly stream: number }
   | { readonly type: 'pong'; readonly roundTripMs: number }
+  /** The other side knows that we go, and all that it sent before it knew is here. */
+  | { readonly type: 'farewellHeard' }
   | { readonly type: 'remoteGoAway'; readonly code: number }
   | { readonly type: 'fatal'; readonly error: HanseError }
 
@@ -86,6 +95,8 @@ export function newYamuxState(role: 'client' | 'server'): YamuxState {
     unacked: 0,
     remoteGoAway: false,
     localGoAway: false,
+    farewellPing: undefined,
+    accepting: true,
     ping: undefined,
     nextPing: 1,
     refused: 0,
