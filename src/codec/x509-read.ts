@@ -115,14 +115,19 @@ function unquoted(text: string): string {
   }
 }
 
+/** NaN for a time that cannot be read: of such a one only the text says so, the date is whatever memory held. */
+function timeOf(text: string, date: Date): number {
+  return Number.isNaN(Date.parse(text)) ? Number.NaN : date.getTime()
+}
+
 /** The facts of one certificate. */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts {
   const names = certificate.subjectAltName ?? ''
   return {
     subject: (certificate.subject ?? '').replaceAll('\n', ', '),
     issuer: (certificate.issuer ?? '').replaceAll('\n', ', '),
-    notBeforeMs: certificate.validFromDate.getTime(),
-    notAfterMs: certificate.validToDate.getTime(),
+    notBeforeMs: timeOf(certificate.validFrom, certificate.validFromDate),
+    notAfterMs: timeOf(certificate.validTo, certificate.validToDate),
     dnsNames: alternativeNames(names, 'DNS'),
     ipAddresses: alternativeNames(names, 'IP Address'),
     uris: alternativeNames(names, 'URI'),
