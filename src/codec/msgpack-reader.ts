@@ -119,6 +119,16 @@ export class MsgpackReader {
     return typeof value === 'bigint' ? this.#wrong('a float', at) : value
   }
 
+  /** Consumes these bytes if they are next. */
+  short(encoded: Uint8Array): boolean {
+    const { buffer, offset } = this
+    for (let position = 0; position < encoded.length; position++) {
+      if (buffer[offset + position] !== encoded[position]) return false
+    }
+    this.offset = offset + encoded.length
+    return true
+  }
+
   /** A string: raw forms and str8, never bin. */
   string(): string {
     const length = this.#rawLength(false)

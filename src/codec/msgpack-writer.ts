@@ -8,6 +8,9 @@
  * Source: gossip wire notes §1, RPC wire notes §4.
  */
 
+/** The longest text whose header is one byte. */
+const MAX_SHORT = 31
+
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 
 /** A growing buffer that is written front to back. */
@@ -107,10 +110,35 @@ export class MsgpackWriter {
   }
 
   string(value: string): void {
+    if (value.length <= MAX_SHORT && this.#shortAscii(value)) return
     const bytes = Buffer.byteLength(value)
     this.#rawHeader(bytes)
     const at = this.#reserve(bytes)
     this.#buffer.write(value, at)
+  }
+
+  /** Most text is short and ASCII, and calling out of JavaScript costs more than writing that. */
+  #shortAscii(value: string): boolean {
+    const { length } = value
+    const at = this.#reserve(length + 1)
+    const buffer = this.#buffer
+    buffer[at] = 0xa0 | length
+    for (let position = 0; position < length; position++) {
+      const code = value.charCodeAt(position)
+      if (code >= 0x80) {
+        this.#length = at
+        return false
+      }
+      buffer[at + 1 + position] = code
+    }
+    return true
+  }
+
+  /** A few bytes of msgpack, as they are: the name of a field. */
+  short(encoded: Uint8Array): void {
+    const at = this.#reserve(encoded.length)
+    const buffer = this.#buffer
+    for (let position = 0; position < encoded.length; position++) buffer[at + position] = encoded[position] ?? 0
   }
 
   raw(value: Uint8Array): void {

@@ -9,7 +9,7 @@ import { codecError } from './errors.ts'
 import { setKey } from './kind.ts'
 import { MAX_DEPTH } from './msgpack-reader.ts'
 import type { MsgpackValue } from './msgpack-value.ts'
-import { ProtobufReader, ProtobufWriter, readMapEntry, WIRE } from './protobuf.ts'
+import { fieldOf, ProtobufReader, ProtobufWriter, readMapEntry, WIRE, wireOf } from './protobuf.ts'
 import type { ProtobufField } from './protobuf-message.ts'
 
 type AnyMap = { readonly [key: string]: MsgpackValue }
@@ -83,8 +83,8 @@ function readMap(bytes: Buffer, depth: number): AnyMap {
 function readValue(bytes: Buffer, depth: number): MsgpackValue {
   const reader = new ProtobufReader(bytes)
   let value: MsgpackValue = null
-  for (let next = reader.next(); next !== undefined; next = reader.next()) {
-    const { field, wire } = next
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    const [field, wire] = [fieldOf(tag), wireOf(tag)]
     if (field > VALUE.list) reader.skip(wire)
     else {
       reader.expect(field, wire, WIRE_OF_VALUE[field] ?? WIRE.bytes)
@@ -115,11 +115,11 @@ function parts(bytes: Buffer, depth: number): Buffer[] {
   if (depth > MAX_DEPTH) throw codecError('PROTOBUF_INVALID', { what: 'values nested too deep', offset: 0 })
   const reader = new ProtobufReader(bytes)
   const found: Buffer[] = []
-  for (let next = reader.next(); next !== undefined; next = reader.next()) {
-    if (next.field === 1) {
-      reader.expect(1, next.wire, WIRE.bytes)
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (fieldOf(tag) === 1) {
+      reader.expect(1, wireOf(tag), WIRE.bytes)
       found.push(reader.bytes())
-    } else reader.skip(next.wire)
+    } else reader.skip(wireOf(tag))
   }
   return found
 }

@@ -8,7 +8,7 @@
 import { codecError } from './errors.ts'
 import { setKey } from './kind.ts'
 import { MAX_DEPTH } from './msgpack-reader.ts'
-import { ProtobufReader, ProtobufWriter, readMapEntry, WIRE } from './protobuf.ts'
+import { fieldOf, ProtobufReader, ProtobufWriter, readMapEntry, WIRE, wireOf } from './protobuf.ts'
 
 /** Takes the appearances of one field in one message, and makes its value of them. */
 export interface Gathering<T> {
@@ -23,11 +23,15 @@ export interface ProtobufField<T> {
   /** Its value when it does not appear. */
   readonly zero: T
   write(writer: ProtobufWriter, value: T): void
+  /** Reads one appearance, where the last one counts and nothing is to be gathered. */
+  readonly read?: (reader: ProtobufReader, depth: number) => T
   gather(): Gathering<T>
 }
 
 export interface ProtobufMessage<T> {
   encode(value: T): Buffer
+  /** Writes the fields where the writer is. */
+  write(writer: ProtobufWriter, value: T): void
   /** @throws HanseError PROTOBUF_TRUNCATED, PROTOBUF_INVALID */
   decode(bytes: Uint8Array, depth?: number): T
 }
@@ -42,35 +46,41 @@ type Shape<F> = { readonly [K in keyof F]: F[K] extends ProtobufField<infer T> ?
 export function message<F extends Fields>(fields: F): ProtobufMessage<Shape<F>> {
   // A field is looked up by its own name, so value and field always belong together.
   const entries = Object.entries<ProtobufField<unknown>>(fields)
-  const places = new Map(entries.map(([, field], place) => [field.number, place]))
+  const byNumber = new Map(entries.map(([name, field]) => [field.number, { name, field }]))
+  const zeros: Readonly<Record<string, unknown>> = Object.fromEntries(entries.map(([name, { zero }]) => [name, zero]))
+  const write = (writer: ProtobufWriter, value: Shape<F>) => {
+    const values: Readonly<Record<string, unknown>> = value
+    for (const [name, field] of entries) field.write(writer, values[name])
+  }
   return {
+    write,
     encode(value) {
       const writer = new ProtobufWriter()
-      const values: Readonly<Record<string, unknown>> = value
-      for (const [name, field] of entries) field.write(writer, values[name])
+      write(writer, value)
       return writer.finish()
     },
     decode(bytes, depth = 0) {
       if (depth > MAX_DEPTH) throw codecError('PROTOBUF_INVALID', { what: 'messages nested too deep', offset: 0 })
-      const found: (Gathering<unknown> | undefined)[] = []
+      const value: Record<string, unknown> = { ...zeros }
+      let gathered: Map<string, Gathering<unknown>> | undefined
       const reader = new ProtobufReader(bytes)
-      for (let next = reader.next(); next !== undefined; next = reader.next()) {
-        const place = places.get(next.field)
-        const field = place === undefined ? undefined : entries[place]?.[1]
-        if (place === undefined || field === undefined) {
-          reader.skip(next.wire)
+      for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+        const entry = byNumber.get(fieldOf(tag))
+        if (entry === undefined) {
+          reader.skip(wireOf(tag))
           continue
         }
-        reader.expect(next.field, next.wire, field.wire)
-        const gathering = found[place] ?? field.gather()
-        found[place] = gathering
-        gathering.add(reader, depth)
+        const { name, field } = entry
+        reader.expect(fieldOf(tag), wireOf(tag), field.wire)
+        if (field.read !== undefined) value[name] = field.read(reader, depth)
+        else {
+          gathered ??= new Map()
+          const gathering = gathered.get(name) ?? field.gather()
+          gathered.set(name, gathering)
+          gathering.add(reader, depth)
+        }
       }
-      const value: Record<string, unknown> = {}
-      for (const [place, [name, field]] of entries.entries()) {
-        const gathering = found[place]
-        value[name] = gathering === undefined ? field.zero : gathering.value()
-      }
+      if (gathered !== undefined) for (const [name, gathering] of gathered) value[name] = gathering.value()
       return value as Shape<F>
     },
   }
@@ -94,7 +104,7 @@ function single<T>(number: number, { wire, zero, write, read }: Single<T>): Prot
       value: () => last,
     }
   }
-  return { number, wire, zero, write, gather }
+  return { number, wire, zero, write, read, gather }
 }
 
 export function text(number: number): ProtobufField<string> {
@@ -149,12 +159,18 @@ export function encoded(number: number): ProtobufField<Buffer | null> {
   })
 }
 
+function writeNested<T>(writer: ProtobufWriter, number: number, type: ProtobufMessage<T>, value: T): void {
+  const begun = writer.begin(number)
+  type.write(writer, value)
+  writer.end(begun)
+}
+
 /** A message that is always there. */
 export function nested<T>(number: number, type: ProtobufMessage<T>): ProtobufField<T> {
   return single(number, {
     wire: WIRE.bytes,
     zero: type.decode(new Uint8Array()),
-    write: (writer, value) => writer.bytes(number, type.encode(value)),
+    write: (writer, value) => writeNested(writer, number, type, value),
     read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
   })
 }
@@ -164,7 +180,7 @@ export function optional<T>(number: number, type: ProtobufMessage<T>): ProtobufF
   return single<T | null>(number, {
     wire: WIRE.bytes,
     zero: null,
-    write: (writer, value) => void (value !== null && writer.bytes(number, type.encode(value))),
+    write: (writer, value) => void (value !== null && writeNested(writer, number, type, value)),
     read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
   })
 }
@@ -180,7 +196,7 @@ export function texts(number: number): ProtobufField<readonly string[] | null> {
 export function messages<T>(number: number, type: ProtobufMessage<T>): ProtobufField<readonly T[] | null> {
   return listOf<T>(
     number,
-    (writer, each) => writer.bytes(number, type.encode(each)),
+    (writer, each) => writeNested(writer, number, type, each),
     (reader, depth) => type.decode(reader.bytes(), depth + 1),
   )
 }
@@ -230,7 +246,7 @@ export function messageMap<T>(number: number, type: ProtobufMessage<T>): Protobu
   return mapOf<T>(number, {
     wire: WIRE.bytes,
     zero: type.decode(new Uint8Array()),
-    write: (writer, value) => writer.bytes(2, type.encode(value)),
+    write: (writer, value) => writeNested(writer, 2, type, value),
     read: (reader, depth) => type.decode(reader.bytes(), depth + 1),
   })
 }

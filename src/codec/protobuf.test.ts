@@ -19,7 +19,7 @@ import {
 } from './index.ts'
 import { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 import { anyMap } from './protobuf-any.ts'
-import { message } from './protobuf-message.ts'
+import { count, message, optional, text } from './protobuf-message.ts'
 
 const tableNode = NodeShape.of({})
 const tableService = NodeService.of({})
@@ -118,13 +118,28 @@ test('integers are written and read as the encoding says, negative ones in ten b
   const bytes = writer.finish()
   assert.equal(bytes.toString('hex'), '08960110ffffffffffffffffff0118ffffffffffffff0f')
   const reader = new ProtobufReader(bytes)
-  assert.deepEqual(reader.next(), { field: 1, wire: 0 })
+  assert.equal(reader.tag(), 0x08)
   assert.equal(reader.uint(), 150)
-  reader.next()
+  reader.tag()
   assert.equal(reader.int32(), -1)
-  reader.next()
+  reader.tag()
   assert.equal(reader.uint(), Number.MAX_SAFE_INTEGER)
-  assert.equal(reader.next(), undefined)
+  assert.equal(reader.tag(), 0)
+})
+
+test('nested messages are written in place, whatever the length of their length', () => {
+  const inner = message({ text: text(1) })
+  const outer = message({ before: count(1), inner: optional(2, inner), after: count(3) })
+  for (const length of [0, 1, 100, 125, 126, 127, 128, 16_379, 16_380, 16_381, 16_384, 300_000]) {
+    const written = outer.encode({ before: 7, inner: { text: 'x'.repeat(length) }, after: 9 })
+    const nested = inner.encode({ text: 'x'.repeat(length) })
+    const byHand = new ProtobufWriter()
+    byHand.varint(1, 7)
+    byHand.bytes(2, nested)
+    byHand.varint(3, 9)
+    assert.ok(written.equals(byHand.finish()), `length ${length}`)
+    assert.deepEqual(outer.decode(written), { before: 7, inner: { text: 'x'.repeat(length) }, after: 9 })
+  }
 })
 
 test('maps without a schema keep every kind of value, and a key that names the prototype', () => {

@@ -24,7 +24,12 @@ const MAX_SLACK_BYTES = 512
 /** The most that a varint takes. */
 const VARINT_BYTES = 10
 
-/** Writes fields into one buffer that grows; those that are nested are finished first and written as bytes. */
+/** The number of the field that a tag is of. */
+export const fieldOf = (tag: number): number => Math.floor(tag / 8)
+/** How the field is written that a tag is of, one of WIRE. */
+export const wireOf = (tag: number): number => tag % 8
+
+/** Writes fields into one buffer that grows, nested ones in place. */
 export class ProtobufWriter {
   #buffer = Buffer.allocUnsafe(FIRST_BYTES)
   #length = 0
@@ -49,6 +54,30 @@ export class ProtobufWriter {
     this.#put(value.length)
     this.#buffer.set(value, this.#length)
     this.#length += value.length
+  }
+
+  /**
+   * Begins a nested message; what is written until `end()` is in it.
+   *
+   * @returns what `end()` wants
+   */
+  begin(field: number): number {
+    this.#reserve(2 * VARINT_BYTES)
+    this.#put(field * 8 + WIRE.bytes)
+    // Its length comes here. Most take one byte; for more, what was written is moved.
+    return this.#length++
+  }
+
+  end(begun: number): void {
+    const length = this.#length - begun - 1
+    const more = lengthOfVarint(length) - 1
+    if (more > 0) {
+      this.#reserve(more)
+      this.#buffer.copyWithin(begun + 1 + more, begun + 1, this.#length)
+    }
+    this.#length = begun
+    this.#put(length)
+    this.#length += length
   }
 
   string(field: number, value: string): void {
@@ -87,6 +116,12 @@ export class ProtobufWriter {
   }
 }
 
+function lengthOfVarint(value: number): number {
+  let bytes = 1
+  for (let left = value; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
+  return bytes
+}
+
 /** Reads the fields of one message; every method throws a HanseError with a PROTOBUF_ code on bad bytes. */
 export class ProtobufReader {
   readonly #buffer: Buffer
@@ -96,13 +131,13 @@ export class ProtobufReader {
     this.#buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** The next field's number and how it is written; undefined at the end. */
-  next(): { readonly field: number; readonly wire: number } | undefined {
-    if (this.#offset >= this.#buffer.length) return undefined
+  /** The tag of the next field: its number (fieldOf) and how it is written (wireOf); 0 at the end. */
+  tag(): number {
+    if (this.#offset >= this.#buffer.length) return 0
     const tag = this.uint()
-    const field = Math.floor(tag / 8)
+    const field = fieldOf(tag)
     if (field === 0 || field > MAX_FIELD_NUMBER) throw this.#invalid(`field number ${field}`)
-    return { field, wire: tag % 8 }
+    return tag
   }
 
   /** An integer that is not negative and that a number can hold. */
@@ -195,13 +230,13 @@ export function readMapEntry<T>(bytes: Buffer, none: T, readValue: (reader: Prot
   const reader = new ProtobufReader(bytes)
   let key = ''
   let value = none
-  for (let next = reader.next(); next !== undefined; next = reader.next()) {
-    if (next.field > 2) {
-      reader.skip(next.wire)
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (fieldOf(tag) > 2) {
+      reader.skip(wireOf(tag))
       continue
     }
-    reader.expect(next.field, next.wire, WIRE.bytes)
-    if (next.field === 1) key = reader.string()
+    reader.expect(fieldOf(tag), wireOf(tag), WIRE.bytes)
+    if (fieldOf(tag) === 1) key = reader.string()
     else value = readValue(reader)
   }
   return [key, value]

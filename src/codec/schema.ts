@@ -34,6 +34,14 @@ export const wireOnly = <T>(kind: Kind<T>): Kind<T> => withTraits(kind, { json: 
 /** A field of JSON that never travels. */
 export const jsonOnly = <T>(kind: Kind<T>): Kind<T> => withTraits(kind, { wire: false })
 
+const mayBeLeftOut = (kind: Kind<unknown>): boolean => kind.traits?.wireOmitEmpty === true
+
+function encodedName(field: string): Uint8Array {
+  const writer = new MsgpackWriter()
+  writer.string(field)
+  return Buffer.from(writer.finish())
+}
+
 type Fields = Readonly<Record<string, Kind<unknown>>>
 /** The object type that a set of fields describes. */
 export type Shape<F> = { readonly [K in keyof F]: F[K] extends Kind<infer T> ? T : never }
@@ -50,17 +58,31 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
   // A field's kind is looked up by the field's own name, so value and kind always belong together.
   const fields: Fields = declared
   const entries = Object.entries(fields)
-  const wire = entries.filter(([, kind]) => kind.traits?.wire !== false).sort(([a], [b]) => (a < b ? -1 : 1))
-  const alwaysSent = wire.every(([, kind]) => kind.traits?.wireOmitEmpty !== true)
+  const wire = entries
+    .filter(([, kind]) => kind.traits?.wire !== false)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([field, kind], place) => ({ field, kind, place, name: encodedName(field), optional: mayBeLeftOut(kind) }))
+  const places = new Map(wire.map((entry) => [entry.field, entry]))
+  const alwaysSent = wire.every(({ optional }) => !optional)
   const jsonFields = entries
     .filter(([, kind]) => kind.traits?.json !== false)
     .map(([field, kind]) => ({ field, kind, name: kind.traits?.jsonName ?? field }))
   const byJsonName = new Map(jsonFields.map((entry) => [entry.name.toLowerCase(), entry]))
 
-  const zeroRecord = (): Record<string, unknown> => {
+  const zeros = (): Record<string, unknown> => {
     const out: Record<string, unknown> = {}
     for (const [field, kind] of entries) out[field] = kind.zero()
     return out
+  }
+  // Copied for each record, which is quicker than to put it together, where all of it is as good as a copy.
+  let template: Record<string, unknown> | undefined
+  let copied = true
+  const zeroRecord = (): Record<string, unknown> => {
+    if (template === undefined) {
+      template = zeros()
+      copied = Object.values(template).every((value) => typeof value !== 'object' || value === null)
+    }
+    return copied ? { ...template } : zeros()
   }
   const typed = (record: Record<string, unknown>): T => record as T
   const untyped = (value: T): Readonly<Record<string, unknown>> => value as Readonly<Record<string, unknown>>
@@ -75,10 +97,10 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
       const record = untyped(value)
       const sent = alwaysSent
         ? wire
-        : wire.filter(([field, kind]) => !(kind.traits?.wireOmitEmpty && kind.isEmpty(record[field])))
+        : wire.filter(({ field, kind, optional }) => !(optional && kind.isEmpty(record[field])))
       writer.mapHeader(sent.length)
-      for (const [field, kind] of sent) {
-        writer.string(field)
+      for (const { field, kind, name: encoded } of sent) {
+        writer.short(encoded)
         kind.write(writer, record[field])
       }
     },
@@ -87,11 +109,16 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
       if (reader.nil()) return typed(out)
       deeper(reader, depth)
       const count = reader.mapHeader()
+      let expected = 0
       for (let i = 0; i < count; i++) {
-        const key = reader.string()
-        const kind = Object.hasOwn(fields, key) ? fields[key] : undefined
-        if (kind === undefined) reader.skip()
-        else out[key] = kind.read(reader, depth + 1)
+        // Peers write the fields in this order: then a name is compared, and not made into a string.
+        const next = wire[expected]
+        const entry = next !== undefined && reader.short(next.name) ? next : places.get(reader.string())
+        if (entry === undefined) reader.skip()
+        else {
+          expected = entry.place + 1
+          out[entry.field] = entry.kind.read(reader, depth + 1)
+        }
       }
       return typed(out)
     },
