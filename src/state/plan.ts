@@ -48,11 +48,12 @@ interface PutOptions {
   readonly bulk?: boolean
 }
 
+/** One write after the other; there is one plan, because what works on it (a WriteTx) is costly to make. */
 export class Plan {
-  readonly resumed: boolean
-  readonly #whole: boolean
-  readonly #tables: Tables
-  readonly #revision: number
+  #resumed = false
+  #whole = false
+  #tables: Tables
+  #revision = 0
   readonly #writes = new Map<string, Planned>()
   readonly #bulk = new Map<string, Planned>()
   readonly #conditions = new Map<string, number>()
@@ -60,18 +61,35 @@ export class Plan {
   readonly #departures = new Map<string, () => Iterable<string>>()
   readonly #undo: (() => void)[] = []
   #roundFull = false
-  #over = false
+  #over = true
+
+  constructor(tables: Tables) {
+    this.#tables = tables
+  }
 
   /**
+   * Begins anew, with nothing planned.
+   *
    * @param revision - what records show as theirs until they are committed
    * @param resumed - whether a round of the same work was committed before
    * @param whole - nothing may be committed in rounds: all of it or none
    */
-  constructor(tables: Tables, revision: number, { resumed = false, whole = false }: PlanOptions = {}) {
+  begin(tables: Tables, revision: number, { resumed = false, whole = false }: PlanOptions = {}): void {
     this.#tables = tables
     this.#revision = revision
-    this.resumed = resumed
+    this.#resumed = resumed
     this.#whole = whole
+    this.#writes.clear()
+    this.#bulk.clear()
+    this.#conditions.clear()
+    this.#departures.clear()
+    this.#undo.length = 0
+    this.#roundFull = false
+    this.#over = false
+  }
+
+  get resumed(): boolean {
+    return this.#resumed
   }
 
   /** What records show as their index until they are committed. */

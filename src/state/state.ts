@@ -64,6 +64,9 @@ export class State {
   readonly #follower: Follower
   readonly #gate = new WriteGate()
   readonly #reads: ReadTx
+  readonly #plan: Plan
+  /** What a write's work is handed; it works on the plan. */
+  readonly #writing: WriteTx
   /** Topics of the read that is running; undefined between reads. */
   #seen: Map<string, Topic> | undefined
   #restores = 0
@@ -88,6 +91,8 @@ export class State {
     this.#follower.onReplaced(() => {
       this.#restores++
     })
+    this.#plan = new Plan(this.#follower.tables)
+    this.#writing = createWrites(this.#plan)
     this.#reads = createReads({
       trying: false,
       tables: () => {
@@ -243,11 +248,12 @@ export class State {
   }
 
   #run<T>(work: (tx: WriteTx) => T, how: RunOptions): Run<T> {
-    const plan = new Plan(this.#follower.tables, this.#follower.revision + 1, how)
+    const plan = this.#plan
+    plan.begin(this.#follower.tables, this.#follower.revision + 1, how)
     let outcome: { readonly value: T } | undefined
     this.#trying = true
     try {
-      outcome = { value: work(createWrites(plan)) }
+      outcome = { value: work(this.#writing) }
     } catch (error) {
       if (!plan.endedByRound(error)) throw error
     } finally {

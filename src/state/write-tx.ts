@@ -36,7 +36,9 @@ export function createWrites(plan: Plan): WriteTx {
     ...caWrites(plan),
     ...operatorWrites(plan),
     ...sessionWrites(plan),
-    pendingIndex: plan.pendingIndex,
+    get pendingIndex() {
+      return plan.pendingIndex
+    },
   }
 }
 
