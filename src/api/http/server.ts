@@ -30,6 +30,8 @@ import { allowOf, type Route, type RouteMatch, RouteTable, type StreamHandler } 
 
 const KEEP_ALIVE_TIMEOUT_MS = 120_000
 const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
+/** Bodies up to here are written with their headers. */
+const MAX_ONE_PIECE_BYTES = 2_048
 const READ_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** On every answer of a secondary that does not reach its primary: what it serves may be behind. */
@@ -281,7 +283,9 @@ export class HttpServer {
       response.destroy()
       return
     }
-    response.end(answer.body)
+    // As text it goes out with the headers in one piece; a large body is not copied for that.
+    if (answer.body.length <= MAX_ONE_PIECE_BYTES) response.end(answer.body.toString('latin1'), 'latin1')
+    else response.end(answer.body)
   }
 }
 
