@@ -21,13 +21,15 @@ import {
 import { type Clock, codeOf, messageOf, sleep } from '#base'
 import type { ProtobufMessage } from '#codec'
 import { storeError } from '../errors.ts'
-import type { EtcdHeader, EtcdMethod } from './methods.ts'
+import { type EtcdHeader, type EtcdMethod, status as statusMethod } from './methods.ts'
 
 /** How long one member is given for an answer, before the next is asked; doubled from attempt to attempt. */
 const ATTEMPT_MS = 2_000
 /** Between two attempts; the first comes at once when there is another member to ask. */
 const RETRY_MS = 50
 const MAX_RETRY_MS = 500
+/** How long a member may take to say whether it leads. */
+const LEADER_MS = 1_000
 /** The largest answer: a page of records, or what a watch has to catch up with. */
 const MAX_REPLY_BYTES = 256 * 1024 * 1024
 
@@ -78,6 +80,8 @@ export class EtcdClient {
   readonly #options: EtcdClientOptions
   #members: readonly Member[]
   #current = 0
+  /** The one that led when it was last asked. */
+  #leader: Member | undefined
   #closed = false
   /** The etcd that was reached first, and a revision that it has reached. */
   #cluster: bigint | undefined
@@ -100,6 +104,7 @@ export class EtcdClient {
     const current = this.#members[this.#current]?.endpoint
     this.#members = endpoints.map((endpoint) => known.get(endpoint) ?? memberOf(endpoint))
     this.#current = Math.max(0, endpoints.indexOf(current ?? ''))
+    this.#leader = this.#members.find((member) => member === this.#leader)
     for (const [endpoint, member] of known) if (!endpoints.includes(endpoint)) member.client?.close()
   }
 
@@ -116,7 +121,7 @@ export class EtcdClient {
       signal?.throwIfAborted()
       if (this.#closed) throw storeError('STORE_CLOSED', { path: this.place })
       const leftMs = deadline - clock.nowMs()
-      const member = this.#member()
+      const member = (method.byLeader && this.#leader) || this.#member()
       try {
         return await this.#once(member, method, request, Math.min(leftMs, ATTEMPT_MS * 2 ** attempt), signal)
       } catch (error) {
@@ -131,6 +136,19 @@ export class EtcdClient {
         await sleep(clock, pauseMs, signal)
       }
     }
+  }
+
+  /** Asks all members which of them leads; what goes to the leader goes there from then on, until it fails. */
+  async findLeader(): Promise<void> {
+    if (this.#closed) return
+    const asked = this.#members.map(async (member) => {
+      const { header, leader } = await this.#once(member, statusMethod, {}, LEADER_MS)
+      return header?.cluster === this.#cluster && header?.member === leader ? member : undefined
+    })
+    const answers = await Promise.allSettled(asked)
+    const found = answers.flatMap((answer) => (answer.status === 'fulfilled' && answer.value ? [answer.value] : []))
+    // Two say so while one of them has not heard of the other yet.
+    this.#leader = found.length === 1 ? this.#members.find((member) => member === found[0]) : undefined
   }
 
   /** Takes note of a revision at which etcd certainly was the one that is followed. */
@@ -167,6 +185,7 @@ export class EtcdClient {
   }
 
   #avoid(member: Member): void {
+    if (member === this.#leader) this.#leader = undefined
     const at = this.#members.indexOf(member)
     if (at === this.#current) this.#current = (at + 1) % this.#members.length
   }

@@ -28,6 +28,7 @@ import {
   revisionsIn,
   type WriterMark,
 } from './fold.ts'
+import { Gathering } from './gathering.ts'
 import type { Generation, Keyspace } from './keyspace.ts'
 import { range, txn } from './methods.ts'
 
@@ -66,6 +67,7 @@ type Outcome = Done | { readonly kind: 'conflict'; readonly revisions: ReadonlyM
 export class Commits {
   readonly #options: CommitsOptions
   readonly #queue = new CommitQueue()
+  readonly #gathering: Gathering
   #keys: Generation
   /** Mod revision of the own key; undefined when it is not known where it is. */
   #mark: number | undefined
@@ -79,6 +81,7 @@ export class Commits {
   constructor(options: CommitsOptions, keys: Generation) {
     this.#options = options
     this.#keys = keys
+    this.#gathering = new Gathering(options.clock)
   }
 
   /**
@@ -121,6 +124,7 @@ export class Commits {
   /** @throws STORE_BUSY, through the queue */
   add(queued: QueuedTransaction): void {
     this.#queue.add(queued)
+    this.#gathering.waiting(this.#queue.length)
     this.#pumping ??= this.#pump()
   }
 
@@ -131,17 +135,21 @@ export class Commits {
   }
 
   async #pump(): Promise<void> {
+    const { clock } = this.#options
     await new Promise((resolve) => setImmediate(resolve))
     while (this.#queue.length > 0) {
-      await this.inTurn(() => this.#commitNext())
+      const startedMs = clock.nowMs()
+      const sent = await this.inTurn(() => this.#commitNext())
+      await this.#gathering.next(sent, this.#queue.length, clock.nowMs() - startedMs)
       while (this.#answering.size >= MAX_ANSWERING) await Promise.race(this.#answering)
     }
     this.#pumping = undefined
   }
 
-  async #commitNext(): Promise<void> {
+  /** @returns how many were in the fold */
+  async #commitNext(): Promise<number> {
     const fold = this.#queue.length > 0 ? this.#queue.takeAccepted(foldRule()) : []
-    if (fold.length === 0) return
+    if (fold.length === 0) return 0
     try {
       this.#mark ??= await this.#moveMark()
       this.#options.metrics?.sample('hanse.store.fold', fold.length)
@@ -158,6 +166,7 @@ export class Commits {
       // Who waits behind would wait as long for the same answer.
       if (HOPELESS.has(codeOf(error) ?? '')) this.#queue.fail(error)
     }
+    return fold.length
   }
 
   #fail(fold: readonly QueuedTransaction[], error: unknown): void {

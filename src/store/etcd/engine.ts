@@ -39,6 +39,8 @@ const PAGE_RECORDS = 1_000
 const READ_MS = 10_000
 /** How often it is asked whether anything is missing here. */
 const HEARTBEAT_MS = 1_000
+/** How often etcd is asked which of its members leads. */
+const LEADER_INTERVAL_MS = 5_000
 /** How often what restores left behind is looked for. */
 const SWEEP_MS = 300_000
 
@@ -139,11 +141,13 @@ class OpenEtcd implements EtcdEngine {
       })
     }
     sweepAgain()
+    void this.#client.findLeader()
     void this.#judgeVersion().catch(() => {
       // Asking may be forbidden; it is only for the warning.
     })
     this.#timers.push(
       clock.every(HEARTBEAT_MS, () => void this.#heartbeat()),
+      clock.every(LEADER_INTERVAL_MS, () => void this.#client.findLeader()),
       clock.every(SWEEP_MS, sweepAgain),
     )
   }

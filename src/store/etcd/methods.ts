@@ -32,6 +32,8 @@ export interface EtcdMethod<Q, R> {
   readonly reply: ProtobufMessage<R>
   /** The header of a reply that shows the newest state of etcd: which etcd it is, and no older revision than any before. */
   readonly newest?: (reply: R) => EtcdHeader | null
+  /** The leader of etcd's members is asked first, where it is known: others would only hand it on to that one. */
+  readonly byLeader?: boolean
 }
 
 function method<Q, R>(
@@ -44,7 +46,7 @@ function method<Q, R>(
 }
 
 export const range = method('KV/Range', EtcdRange, EtcdRangeReply, ({ header }) => header)
-export const txn = method('KV/Txn', EtcdTxn, EtcdTxnReply, ({ header }) => header)
+export const txn = { ...method('KV/Txn', EtcdTxn, EtcdTxnReply, ({ header }) => header), byLeader: true }
 export const watch = method('Watch/Watch', EtcdWatch, EtcdWatchReply)
 export const leaseGrant = method('Lease/LeaseGrant', EtcdLeaseGrant, EtcdLeaseGrantReply)
 export const leaseRevoke = method('Lease/LeaseRevoke', EtcdLeaseId, EtcdLeaseRevokeReply)
