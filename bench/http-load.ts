@@ -7,16 +7,19 @@ import { connect, type Socket } from 'node:net'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 
+/** What is asked: the same each time, or another thing each time. */
+type Question = Buffer | (() => Buffer)
+
 export class Connection {
   readonly #socket: Socket
-  readonly #request: Buffer
+  readonly #question: Question
   #received: Buffer = Buffer.alloc(0)
   #missing = -1
   #done: (() => void) | undefined
 
-  constructor(socket: Socket, request: Buffer) {
+  constructor(socket: Socket, question: Question) {
     this.#socket = socket
-    this.#request = request
+    this.#question = question
     socket.on('data', (chunk) => this.#read(chunk))
   }
 
@@ -24,7 +27,7 @@ export class Connection {
   ask(): Promise<void> {
     return new Promise((resolve) => {
       this.#done = resolve
-      this.#socket.write(this.#request)
+      this.#socket.write(typeof this.#question === 'function' ? this.#question() : this.#question)
     })
   }
 
@@ -66,8 +69,8 @@ export function open(port: number, path: string, count: number): Promise<Connect
   )
 }
 
-/** Opens a connection for each request, some at a time. */
-export async function openFor(port: number, requests: readonly Buffer[]): Promise<Connection[]> {
+/** Opens a connection for each question, some at a time. */
+export async function openFor(port: number, requests: readonly Question[]): Promise<Connection[]> {
   const connections: Connection[] = []
   while (connections.length < requests.length) {
     const opened = requests.slice(connections.length, connections.length + 200).map(async (request) => {
