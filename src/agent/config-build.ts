@@ -2,6 +2,7 @@
  * The merged tree → RuntimeConfig: defaults, units, derived values. Rules between keys are config-validate.ts.
  */
 import { parseLogLevel } from '#base'
+import { session } from '#endpoints'
 import {
   buildAddresses,
   buildDns,
@@ -116,6 +117,7 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     limits: buildLimits(reader),
     defaultQueryTimeMs: reader.durationMs('default_query_time', 300_000),
     maxQueryTimeMs: reader.durationMs('max_query_time', 600_000),
+    sessionTtlMinMs: reader.durationMs('session_ttl_min', session.DEFAULT_MIN_TTL_MS),
     checkUpdateIntervalMs: reader.durationMs('check_update_interval', 300_000),
     checkOutputMaxBytes: reader.number('check_output_max_size', 4096),
     discardCheckOutput: reader.bool('discard_check_output', false),

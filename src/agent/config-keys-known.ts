@@ -18,7 +18,7 @@ export const KNOWN_KEYS: KeyTable = {
       'enable_script_checks:b enable_syslog:b experiments:l license_path:s log_rotate_bytes:i log_rotate_duration:d ' +
       'log_rotate_max_files:i non_voting_server:b partition:s protocol:i raft_prevote_disabled:b raft_protocol:i raft_snapshot_interval:d ' +
       'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_max_wan:i segment:s ' +
-      'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d session_ttl_min:d start_join_wan:l ' +
+      'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d start_join_wan:l ' +
       'syslog_facility:s tls_prefer_server_cipher_suites:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
       'snapshot_agent:any watches:any audit:any',
   ),

@@ -99,6 +99,7 @@ const LIMIT_KEYS: KeyTable = {
   discard_check_output: used('bool', 'Keep no check output', { default: 'false', reload: true }),
   default_query_time: used('duration', 'Longest wait of a blocking query that asks for none', { default: '"300s"' }),
   max_query_time: used('duration', 'Longest wait of any blocking query', { default: '"600s"' }),
+  session_ttl_min: used('duration', 'Shortest TTL that a session may have', { default: '"10s"' }),
   disable_coordinates: used('bool', 'No network coordinates', { default: 'false' }),
   disable_remote_exec: used('bool', 'No remote execution; Hanse has none', { default: 'true' }),
   disable_keyring_file: used('bool', 'Keep no gossip keys on disk', { default: 'false' }),

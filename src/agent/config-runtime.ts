@@ -220,6 +220,7 @@ export interface RuntimeConfig {
   readonly limits: LimitsConfig
   readonly defaultQueryTimeMs: number
   readonly maxQueryTimeMs: number
+  readonly sessionTtlMinMs: number
   readonly checkUpdateIntervalMs: number
   readonly checkOutputMaxBytes: number
   readonly discardCheckOutput: boolean

@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net'
 import { parseHostPort, parseLogLevel } from '#base'
+import { session } from '#endpoints'
 import { validateStore } from './config-build-store.ts'
 import { MIN_VERSIONS } from './config-build-tls.ts'
 import { type ConfigProblems, configError } from './config-errors.ts'
@@ -279,5 +280,8 @@ function validateValues(rules: Rules): void {
   if (config.maxQueryTimeMs <= 0) invalid(rules, 'max_query_time', 'it must be above 0')
   if (config.defaultQueryTimeMs <= 0 || config.defaultQueryTimeMs > config.maxQueryTimeMs) {
     invalid(rules, 'default_query_time', 'it must be above 0 and not above max_query_time')
+  }
+  if (config.sessionTtlMinMs <= 0 || config.sessionTtlMinMs > session.MAX_TTL_MS) {
+    invalid(rules, 'session_ttl_min', 'it must be above 0 and not above 24h, the longest TTL')
   }
 }

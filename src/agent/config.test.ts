@@ -82,6 +82,7 @@ test('loadConfig() fills in the defaults of Consul', () => {
   assert.equal(config.connect.enabled, true)
   assert.equal(config.primaryGatewaysIntervalMs, 30_000)
   assert.equal(config.encrypt, undefined)
+  assert.equal(config.sessionTtlMinMs, 10_000)
   assert.equal(config.reconnectTimeoutLanMs, 72 * 3_600_000)
 })
 
@@ -413,6 +414,8 @@ test('loadConfig() refuses what cannot be run', () => {
     ['gossip_lan { probe_interval = "0s" }', /"gossip_lan\.probe_interval" at .*: it must be above 0/],
     ['primary_gateways_interval = "1ms"', /below 10ms/],
     ['default_query_time = "700s"', /not above max_query_time/],
+    ['session_ttl_min = "0s"', /"session_ttl_min" at .*: it must be above 0 and not above 24h/],
+    ['session_ttl_min = "25h"', /not above 24h, the longest TTL/],
     ['limits { kv_max_value_size = 0 }', /0 is below 1/],
     ['tls { defaults { tls_min_version = "SSLv3" } }', /"SSLv3" is none of TLSv1_2/],
   ]

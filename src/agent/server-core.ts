@@ -158,6 +158,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     log: log.named('endpoints'),
     metrics,
     operations: federation.operations,
+    minSessionTtlMs: config.sessionTtlMinMs,
     acl: aclPort(options, tokens, federation),
   })
   parts.endpoints = endpoints

@@ -41,6 +41,7 @@ import { allOperations } from './operations.ts'
 import type { Ports, Router } from './ports.ts'
 import { askerOf, questionKey } from './question-key.ts'
 import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
+import { DEFAULT_MIN_TTL_MS } from './session.ts'
 import { Snapshots } from './snapshots.ts'
 import { TokenResolver } from './token-resolver.ts'
 import { cappedWaitMs, WAIT_JITTER_FRACTION } from './waits.ts'
@@ -59,6 +60,8 @@ export interface EndpointsOptions {
   readonly log: Logger
   readonly metrics: Metrics
   readonly limits?: Partial<LiveLimits>
+  /** The shortest TTL that a session may have. */
+  readonly minSessionTtlMs?: number
   /** Access control; without it everyone may do everything. */
   readonly acl?: AclPort
   /** Operations that other parts bring, beside those of this folder. */
@@ -392,8 +395,9 @@ export class Endpoints {
   }
 
   #callContext(signal: AbortSignal | undefined, rights: Rights): CallContext {
-    const { state, router, ports, clock, random, log } = this.#options
+    const { state, router, ports, clock, random, log, minSessionTtlMs = DEFAULT_MIN_TTL_MS } = this.#options
     const ask: CallContext['ask'] = (wire, args, to) => this.#forwarder.ask(wire, args, to, signal)
-    return { ...this.#readContext, state, router, ports, clock, random, log, rights, acl: this.acl, signal, ask }
+    const asked = { rights, acl: this.acl, signal, ask }
+    return { ...this.#readContext, state, router, ports, clock, random, log, minSessionTtlMs, ...asked }
   }
 }

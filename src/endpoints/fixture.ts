@@ -54,6 +54,7 @@ export interface FederationOptions {
   readonly log?: Logger
   readonly limits?: EndpointsOptions['limits']
   readonly operations?: EndpointsOptions['operations']
+  readonly minSessionTtlMs?: number
   /** Access control, with rules denying by default where it is enabled. */
   readonly acl?: Partial<AclPort>
 }
@@ -122,6 +123,7 @@ export async function federation(names: readonly string[], options: FederationOp
       acl: { ...NO_ACLS, ...options.acl },
       ...(options.limits && { limits: options.limits }),
       ...(options.operations && { operations: options.operations }),
+      ...(options.minSessionTtlMs && { minSessionTtlMs: options.minSessionTtlMs }),
     })
     members.set(name, { name, endpoints, state, sent, events })
   }

@@ -82,6 +82,8 @@ export interface CallContext extends ReadContext {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** The shortest TTL that a session may have. */
+  readonly minSessionTtlMs: number
   /** Who asks. */
   readonly rights: Rights
   readonly acl: AclPort

@@ -91,6 +91,19 @@ test('a session is refused with the words that clients know', async () => {
   assert.equal((await dc1.endpoints.call(session.list, SessionSpecificRequest.of())).Sessions, null)
 })
 
+test('the shortest TTL is that of session_ttl_min, and the refusal names it', async (context) => {
+  const strict = await federation(['dc1'], { minSessionTtlMs: 1_500 })
+  context.after(() => strict.close())
+  const { endpoints } = strict.of('dc1')
+  await endpoints.call(catalog.register, RegisterRequest.of({ Node: 'n', Address: '10.0.0.1' }))
+  const make = (TTL: string) =>
+    endpoints.call(session.apply, SessionRequest.of({ Op: 'create', Session: Session.of({ Node: 'n', TTL }) }))
+  assert.notEqual(await make('1500ms'), '')
+  await assert.rejects(make('1499ms'), {
+    message: "Invalid Session TTL '1499000000', must be between [1.5s=24h0m0s]",
+  })
+})
+
 test('a session is shown as it was made, in lists too, whatever the case of the names that ask', async () => {
   const ID = await create({ Name: 'mine', LockDelay: 1e9, TTL: '10s', Node: node.toUpperCase() })
   const shown = await read(ID.toUpperCase())

@@ -17,9 +17,10 @@ import { endpointError } from './errors.ts'
 import { readOperation, writeOperation } from './operation.ts'
 import { type Kept, keep, type Rights } from './rights.ts'
 
-/** Bounds of a TTL; it runs in full before a session ends. */
-const MIN_TTL_NS = 10_000_000_000
-const MAX_TTL_NS = 86_400_000_000_000
+/** Bounds of a TTL; it runs in full before a session ends. The lower is the default of `session_ttl_min`. */
+export const DEFAULT_MIN_TTL_MS = 10_000
+export const MAX_TTL_MS = 86_400_000
+const NS_PER_MS = 1_000_000
 /** A longer lock-delay is cut: it would only keep everyone from working. */
 const MAX_LOCK_DELAY_NS = 60_000_000_000
 /** More checks would not fit one transaction. */
@@ -52,7 +53,7 @@ export const apply = writeOperation({
       return ''
     }
     if (Op !== 'create') throw invalid(`Invalid session operation "${Op}"`)
-    const made = { ...complete(session), ID: uuid(context.random) }
+    const made = { ...complete(session, context.minSessionTtlMs), ID: uuid(context.random) }
     try {
       await context.state.write((tx) => tx.putSession(made))
     } catch (error) {
@@ -68,7 +69,7 @@ function needsWrite(rights: Rights, node: string): void {
   rights.need(rights.allows.sessionWrite(node), 'session:write', node)
 }
 
-function complete(session: Session): Session {
+function complete(session: Session, minTtlMs: number): Session {
   if (session.Node === '') throw invalid('Must provide Node')
   const Behavior = session.Behavior === '' ? 'release' : session.Behavior
   if (Behavior !== 'release' && Behavior !== 'delete') throw invalid(`Invalid Behavior setting '${Behavior}'`)
@@ -82,19 +83,19 @@ function complete(session: Session): Session {
   if (checks > MAX_CHECKS)
     throw invalid(`Cannot create session: it has ${checks} checks and the limit is ${MAX_CHECKS}`)
   if (session.LockDelay < 0) throw invalid(`Invalid LockDelay '${session.LockDelay}', must not be negative`)
-  return { ...session, Behavior, TTL: ttlOf(session.TTL), LockDelay: Math.min(session.LockDelay, MAX_LOCK_DELAY_NS) }
+  const LockDelay = Math.min(session.LockDelay, MAX_LOCK_DELAY_NS)
+  return { ...session, Behavior, TTL: ttlOf(session.TTL, minTtlMs), LockDelay }
 }
 
 /** The TTL as given, where it is one; "0s" is none. */
-function ttlOf(text: string): string {
+function ttlOf(text: string, minTtlMs: number): string {
   if (text === '') return ''
   const ns = parseDuration(text)
   if (ns === undefined) throw invalid(`Session TTL '${text}' invalid: time: invalid duration ${JSON.stringify(text)}`)
   if (ns === 0) return ''
-  if (ns >= MIN_TTL_NS && ns <= MAX_TTL_NS) return text
-  throw invalid(
-    `Invalid Session TTL '${ns}', must be between [${formatDuration(MIN_TTL_NS)}=${formatDuration(MAX_TTL_NS)}]`,
-  )
+  const [min, max] = [minTtlMs * NS_PER_MS, MAX_TTL_MS * NS_PER_MS]
+  if (ns >= min && ns <= max) return text
+  throw invalid(`Invalid Session TTL '${ns}', must be between [${formatDuration(min)}=${formatDuration(max)}]`)
 }
 
 const idOf = ({ SessionID, Session }: SessionSpecificRequest): string => SessionID || Session
