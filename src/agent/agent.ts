@@ -139,6 +139,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       dataDir,
       identity: () => identity,
       https: () => https,
+      tls: () => config.tls,
       leafs: () => leafs?.certificates() ?? [],
     },
     {
@@ -237,7 +238,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       config = loaded.config
       identity = fresh
       core.store.refresh()
-      https = freshHttps
+      // A port that is open goes on showing what it shows: it is opened and closed at a start only.
+      https = freshHttps ?? https
       logSink.level = config.logLevel
       dns.configure(dnsSettings(config))
       await local.loadDefinitions(config.services, config.checks)

@@ -33,7 +33,9 @@ const TLS_LISTENER: KeyTable = {
   verify_incoming: used('bool', 'Callers need a certificate of the CA', { default: 'false', reload: true }),
   verify_outgoing: used('bool', 'Called servers need a certificate of the CA', { default: 'false', reload: true }),
   tls_min_version: used('string', '`TLSv1_2` or `TLSv1_3`', { default: '"TLSv1_2"', reload: true }),
-  tls_cipher_suites: used('string', 'Cipher suites of TLS 1.2, comma separated', { reload: true }),
+  tls_cipher_suites: used('string', "Cipher suites of TLS 1.2 by IANA's names, comma separated; TLS 1.3 has its own", {
+    reload: true,
+  }),
 }
 const VERIFY_SERVER_HOSTNAME = {
   verify_server_hostname: used('bool', 'Called servers need the name `server.<datacenter>.<domain>`', {

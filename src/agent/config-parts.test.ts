@@ -146,6 +146,16 @@ test('reloadable() tells what takes effect now from what waits for a restart', (
   assert.deepEqual([...plan.restart].sort(), ['datacenter', 'limits.kvMaxValueBytes', 'primaryDatacenter'])
 })
 
+test('reloadable() names a certificate that would open or close the HTTPS port, which a start does', () => {
+  const pair = (name: string) => `tls { https { cert_file = "/${name}" key_file = "/${name}-key" } }`
+  const https = (...more: string[]) => dev('-https-port=8501', ...more.flatMap((text) => ['-hcl', text]))
+  const changed = { apply: ['tls'], restart: ['tls.https.certFile'] }
+  assert.deepEqual(reloadable(https(), https(pair('a'))), changed)
+  assert.deepEqual(reloadable(https(pair('a')), https()), changed)
+  assert.deepEqual(reloadable(https(pair('a')), https(pair('b'))), { apply: ['tls'], restart: [] })
+  assert.deepEqual(reloadable(dev(), dev('-hcl', pair('a'))), { apply: ['tls'], restart: [] }, 'there is no such port')
+})
+
 test('every field that reloads has a key that says so', () => {
   const says = (key: string) =>
     CONFIG_KEYS[key]?.reload ?? Object.values(CONFIG_KEYS[key]?.keys ?? {}).some((spec) => spec.reload)

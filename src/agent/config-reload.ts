@@ -45,7 +45,13 @@ export function reloadable(running: RuntimeConfig, loaded: RuntimeConfig): Reloa
     } else if (RELOADABLE.has(field)) apply.push(field)
     else restart.push(field)
   }
+  if (hasHttps(running) !== hasHttps(loaded)) restart.push('tls.https.certFile')
   return { apply, restart }
+}
+
+/** Whether there is a certificate to open the HTTPS port with, which happens at a start only. */
+function hasHttps({ ports, tls: { https } }: RuntimeConfig): boolean {
+  return ports.https >= 0 && https.certFile !== '' && https.keyFile !== ''
 }
 
 function fieldsOf(config: RuntimeConfig): (keyof RuntimeConfig)[] {

@@ -9,7 +9,7 @@ import { isIP } from 'node:net'
 import { parseHostPort, parseLogLevel } from '#base'
 import { session } from '#endpoints'
 import { validateStore } from './config-build-store.ts'
-import { MIN_VERSIONS } from './config-build-tls.ts'
+import { MIN_VERSIONS, validateTls } from './config-build-tls.ts'
 import { type ConfigProblems, configError } from './config-errors.ts'
 import type { TreeReader } from './config-read.ts'
 import type { RuntimeConfig } from './config-runtime.ts'
@@ -37,6 +37,10 @@ export function validateConfig(rules: Rules): void {
     invalid(rules, setting, reason),
   )
   validateFederation(rules)
+  validateTls(rules.config, rules.reader, {
+    invalid: (key, problem) => invalid(rules, key, problem),
+    conflict: (keys, problem) => conflict(rules, keys, problem),
+  })
   validateAddressLists(rules)
   validateValues(rules)
 }

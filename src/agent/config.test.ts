@@ -328,6 +328,8 @@ test('loadConfig() refuses ports that meet and takes them on different addresses
   assert.match(faultOf('ports { http = -2 }').message, /-2 is no port/)
 })
 
+const SUITES = ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA']
+
 test('loadConfig() merges TLS of interface, defaults and old keys', () => {
   const { tls } = load(`
 ca_file = "/old-ca"
@@ -335,7 +337,7 @@ verify_incoming_rpc = true
 tls_min_version = "tls13"
 tls {
   defaults { cert_file = "/d-cert" verify_outgoing = false }
-  internal_rpc { key_file = "/rpc-key" verify_server_hostname = true tls_cipher_suites = "A,B" }
+  internal_rpc { key_file = "/rpc-key" verify_server_hostname = true tls_cipher_suites = "${SUITES.join(', ')}" }
   https { ca_file = "/https-ca" tls_min_version = "TLSv1_2" }
 }`).config
   assert.deepEqual(tls.internalRpc, {
@@ -347,13 +349,14 @@ tls {
     verifyOutgoing: true,
     verifyServerHostname: true,
     minVersion: 'TLSv1.3',
-    cipherSuites: ['A', 'B'],
+    cipherSuites: SUITES,
   })
   assert.equal(tls.https.caFile, '/https-ca')
   assert.equal(tls.https.verifyIncoming, false)
   assert.equal(tls.https.minVersion, 'TLSv1.2')
   assert.equal(tls.grpc.verifyServerHostname, false)
   assert.equal(tls.grpc.verifyOutgoing, false)
+  assert.equal(load('tls { https { verify_incoming = true } }').config.tls.https.verifyIncoming, true, 'no HTTPS port')
 })
 
 test('loadConfig() holds the rules of federation through gateways', () => {
@@ -417,6 +420,16 @@ test('loadConfig() refuses what cannot be run', () => {
     ['session_ttl_min = "0s"', /"session_ttl_min" at .*: it must be above 0 and not above 24h/],
     ['session_ttl_min = "25h"', /not above 24h, the longest TTL/],
     ['limits { kv_max_value_size = 0 }', /0 is below 1/],
+    [
+      'tls_cipher_suites = "RC4"',
+      /"tls_cipher_suites" at .*: "RC4" is no cipher suite of TLS 1.2 that is known: TLS_ECDHE_/,
+    ],
+    ['tls { grpc { tls_cipher_suites = "toString" } }', /"tls.grpc.tls_cipher_suites" at .*: "toString" is no cipher/],
+    [
+      'tls { internal_rpc { verify_incoming = true } }',
+      /"tls.internal_rpc.verify_incoming": there is no CA to verify by: set "tls.internal_rpc.ca_file"/,
+    ],
+    ['tls { https { verify_incoming = true } }\nports { https = 8501 }', /"tls.https.verify_incoming": there is no CA/],
     ['tls { defaults { tls_min_version = "SSLv3" } }', /"SSLv3" is none of TLSv1_2/],
   ]
   for (const [text, message] of cases) assert.match(faultOf(text).message, message)

@@ -2,7 +2,7 @@
 import type { Clock, LogSink, Metrics, Random } from '#base'
 import type { TlsIdentity } from '#net'
 import type { Engine } from '#store'
-import type { RuntimeConfig } from './config-runtime.ts'
+import type { RuntimeConfig, TlsConfig } from './config-runtime.ts'
 
 export interface CoreOptions {
   readonly config: RuntimeConfig
@@ -12,6 +12,8 @@ export interface CoreOptions {
   readonly identity: () => TlsIdentity | undefined
   /** The HTTPS port's, likewise. */
   readonly https: () => TlsIdentity | undefined
+  /** The rest of the TLS settings, likewise. */
+  readonly tls: () => TlsConfig
   /** PEM texts of the leafs that this agent keeps now. */
   readonly leafs: () => readonly string[]
 }

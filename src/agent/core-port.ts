@@ -13,7 +13,7 @@ export interface CoreParts {
 
 /** Opens the server port; calls that arrive before the parts are there are refused unseen, all else is closed. */
 export async function listen(
-  { config, identity }: CoreOptions,
+  { config, identity, tls }: CoreOptions,
   { logSink, metrics, clock }: CoreModules,
   parts: CoreParts,
   drain: Drain,
@@ -24,7 +24,7 @@ export async function listen(
     port: config.ports.server,
     setting: 'ports.server',
     identity,
-    verifyIncoming: config.tls.internalRpc.verifyIncoming,
+    verifyIncoming: () => tls().internalRpc.verifyIncoming,
     limits: {
       connectionsPerIp: config.limits.rpcMaxConnsPerClient,
       handshakeTimeoutMs: config.limits.rpcHandshakeTimeoutMs,

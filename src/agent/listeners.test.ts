@@ -76,10 +76,11 @@ test('openPorts() opens what is configured and says where; negative ports are of
 test('openPorts() opens HTTPS with the identity, as strict as the configuration says', async (context) => {
   const { dns, http, opened } = await servers(context)
   const ca = createCertificateAuthority({ days: 2, domain: 'consul' })
-  const identity = { ...createCertificate({ ca, commonName: 'web.test', days: 1 }), caPem: ca.certPem }
+  const pair = createCertificate({ ca, commonName: 'web.test', days: 1 })
+  const identity = { ...pair, caPem: ca.certPem, minVersion: 'TLSv1.3' } as const
   const settings = config(
     context,
-    'ports { http = -1 dns = -1 https = 0 }\ntls { https { verify_incoming = true ca_file = "/c" tls_min_version = "TLSv1_3" } }',
+    'ports { http = -1 dns = -1 https = 0 }\ntls { https { verify_incoming = true ca_file = "/c" } }',
   )
   assert.equal((await openPorts(settings, { http, dns, httpsIdentity: identity }, silentLogger)).https.length, 1)
   const { cert, key, ca: trusted, minVersion, requestCert, rejectUnauthorized } = opened[0]?.tls ?? {}

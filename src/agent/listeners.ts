@@ -4,7 +4,7 @@
  */
 import type { DnsServer, DnsSettings, HttpServer, ListenAddress, Listener } from '#api'
 import { codeOf, formatHostPort, type Logger, messageOf } from '#base'
-import type { TlsIdentity } from '#net'
+import { secureContextOf, type TlsIdentity } from '#net'
 import type { PortName, RuntimeConfig } from './config-runtime.ts'
 
 export interface OpenPorts {
@@ -61,10 +61,7 @@ export async function openPorts(
 /** What the HTTPS port shows and asks for. */
 export function tlsOptions({ tls }: RuntimeConfig, identity: TlsIdentity): NonNullable<ListenAddress['tls']> {
   return {
-    cert: identity.certPem,
-    key: identity.keyPem,
-    ...(identity.caPem === '' ? {} : { ca: identity.caPem }),
-    minVersion: tls.https.minVersion,
+    ...secureContextOf(identity),
     requestCert: tls.https.verifyIncoming,
     rejectUnauthorized: tls.https.verifyIncoming,
   }

@@ -122,7 +122,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     { engine, clock, log, metrics, announce: () => announceLeader(gossip, nodeName, log) },
   )
   const freshness = { knownLeader: () => leadership.leader !== undefined, lastContactMs: () => engine.staleMs() }
-  const { verifyServerHostname: verifyName } = config.tls.internalRpc
+  const verifyName = () => options.tls().internalRpc.verifyServerHostname
   const calls = new LocalServers({ datacenter, domain, verifyName }, { identity, clock, metrics })
   undo.add(() => calls.close())
   const servers = new DatacenterServers(options.nodeId, config.autopilot, {

@@ -52,7 +52,10 @@ function fault(more: object, names: readonly string[] = [], clock = systemClock)
 
 test('loadIdentity() reads certificate, key and CA, from a file or a directory', () => {
   const expected = { caPem: ca.certPem, certPem: pair.certPem, keyPem: pair.keyPem }
-  assert.deepEqual(loadIdentity(GOOD, [NAME], systemClock), expected)
+  const usual = { minVersion: 'TLSv1.2', cipherSuites: [] }
+  assert.deepEqual(loadIdentity(GOOD, [NAME], systemClock), { ...expected, ...usual })
+  const strict = { minVersion: 'TLSv1.3', cipherSuites: ['TLS_RSA_WITH_AES_128_CBC_SHA'] } as const
+  assert.deepEqual(loadIdentity({ ...GOOD, ...strict }, [NAME], systemClock), { ...expected, ...strict })
   const path = join(folder, 'cas')
   mkdirSync(path)
   writeFileSync(join(path, 'b.pem'), ca.certPem)

@@ -46,7 +46,13 @@ export function loadIdentity(
   const { caFile, caPath, certFile, keyFile } = config
   if (certFile === '' || keyFile === '') return undefined
   const caPem = caFile !== '' ? readTlsFile('ca_file', caFile) : caPath !== '' ? readDirectory(caPath) : ''
-  const identity = { caPem, certPem: readTlsFile('cert_file', certFile), keyPem: readTlsFile('key_file', keyFile) }
+  const identity = {
+    caPem,
+    certPem: readTlsFile('cert_file', certFile),
+    keyPem: readTlsFile('key_file', keyFile),
+    minVersion: config.minVersion,
+    cipherSuites: config.cipherSuites,
+  }
   const sources = { ca: caFile || caPath, cert: certFile, key: keyFile }
   checkTlsIdentity(identity, { nowMs: clock.wallMs(), names, sources })
   return identity

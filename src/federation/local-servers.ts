@@ -10,8 +10,8 @@ import { federationError } from './errors.ts'
 export interface LocalServersOptions {
   readonly datacenter: string
   readonly domain: string
-  /** Whether a server's certificate must be for a server of this datacenter (`verify_server_hostname`). */
-  readonly verifyName: boolean
+  /** Whether a server's certificate must be for a server of this datacenter (`verify_server_hostname`), as it is now. */
+  readonly verifyName: () => boolean
 }
 
 export interface LocalServersModules {
@@ -62,7 +62,7 @@ export class LocalServers {
     const identity = this.#modules.identity()
     if (identity && identity.caPem.trim() !== '') {
       const servername = `server.${this.#options.datacenter}.${this.#options.domain}`
-      const verifyName = this.#options.verifyName ? servername : undefined
+      const verifyName = this.#options.verifyName() ? servername : undefined
       return dialTls({ ...at, servername, verifyName, alpn, identity, signal })
     }
     const socket = await dialTcp({ ...at, signal })

@@ -35,7 +35,7 @@ async function serverOfDc1(identity: TlsIdentity): Promise<ServerPort> {
     host: '127.0.0.1',
     port: 0,
     identity: () => identity,
-    verifyIncoming: true,
+    verifyIncoming: () => true,
     accepting: () => refusals-- <= 0,
     handlers: {
       rpc: (stream: Duplex, { remote }) =>

@@ -27,7 +27,7 @@ before(async () => {
     host: '127.0.0.1',
     port: 0,
     identity: () => serverIdentity,
-    verifyIncoming: true,
+    verifyIncoming: () => true,
     handlers: {
       rpc: (stream) => stream.destroy(),
       packets: (stream) => {

@@ -10,18 +10,12 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { type Clock, codeOf, formatHostPort, HanseError, messageOf, systemClock } from '#base'
 import { netError } from './errors.ts'
+import { secureContextOf, type TlsIdentity } from './tls-identity.ts'
 
 export const DIAL_TIMEOUT_MS = 10_000
 const KEEPALIVE_DELAY_MS = 30_000
 /** First byte of a connection on which TLS and then another first byte follow. */
 const TLS_BYTE = 3
-
-/** Certificate, key and trusted CAs as PEM text; `certPem` may be a chain, the leaf first. `keyPem` is a secret. */
-export interface TlsIdentity {
-  readonly caPem: string
-  readonly certPem: string
-  readonly keyPem: string
-}
 
 export interface DialOptions {
   readonly host: string
@@ -54,6 +48,12 @@ const ANOTHER_CA = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'CERT_SIGNATURE_FAILURE',
   'CERT_UNTRUSTED',
+])
+/** Alerts that are not about our certificate, and what they say there is none of. */
+const DISAGREEMENTS = new Map([
+  ['protocol version', 'version of TLS ("tls_min_version")'],
+  ['handshake failure', 'cipher suite ("tls_cipher_suites")'],
+  ['insufficient security', 'cipher suite ("tls_cipher_suites")'],
 ])
 const CLOSED = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
 
@@ -111,13 +111,10 @@ function openTcp({ host, port, allowHalfOpen = false }: DialOptions): Socket {
 function startTls(socket: Socket, { identity, servername, verifyName, alpn }: DialTlsOptions): TLSSocket {
   try {
     const tls = connectTls({
+      ...secureContextOf(identity),
       socket,
       servername,
-      ca: identity.caPem,
-      cert: identity.certPem,
-      key: identity.keyPem,
       ALPNProtocols: alpn === undefined ? [] : [alpn],
-      minVersion: 'TLSv1.2',
       checkServerIdentity: (_host, certificate) =>
         verifyName === undefined ? undefined : checkServerIdentity(verifyName, certificate),
     })
@@ -195,6 +192,9 @@ function explained(error: Error, step: string, where: Where, socket: Socket): Ha
   const rejection = tlsRejection(error)
   if (rejection === 'no application protocol')
     return netError('DIAL_ALPN', { ...where, alpn: 'the protocol offered' }, error)
+  const disagreement = rejection && DISAGREEMENTS.get(rejection)
+  if (disagreement)
+    return netError('DIAL_TLS', { ...where, reason: `no ${disagreement} is allowed on both sides` }, error)
   if (rejection !== undefined) return netError('DIAL_REJECTED', { ...where, reason: rejection }, error)
   if (CLOSED.has(code)) return netError('DIAL_CLOSED', where, error)
   return netError(
@@ -217,7 +217,7 @@ function reachability(error: Error): string {
  */
 export function tlsRejection(error: unknown): string | undefined {
   const code = codeOf(error)
-  const match = code ? /^ERR_SSL_(?:TLSV1|TLSV13|SSLV3)_ALERT_(.+)$/.exec(code) : null
+  const match = code ? /^ERR_SSL_(?:TLSV1|TLSV13|SSLV3|SSL\/TLS)_ALERT_(.+)$/.exec(code) : null
   return match?.[1]?.toLowerCase().replaceAll('_', ' ')
 }
 

@@ -9,7 +9,6 @@ export {
   type DialTlsOptions,
   dialTcp,
   dialTls,
-  type TlsIdentity,
   tlsRejection,
 } from './dial.ts'
 export { netError, RpcRemoteError, UnknownMethodError } from './errors.ts'
@@ -56,5 +55,6 @@ export {
   type ServerPortLimits,
   type ServerPortOptions,
 } from './server-port-options.ts'
+export { CIPHER_SUITES, secureContextOf, type TlsIdentity } from './tls-identity.ts'
 export { YamuxSession, type YamuxSessionOptions } from './yamux-session.ts'
 export type { YamuxStream } from './yamux-stream.ts'

@@ -3,8 +3,8 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Clock, Logger, Metrics } from '#base'
-import type { TlsIdentity } from './dial.ts'
 import type { RpcRemote } from './rpc-server.ts'
+import type { TlsIdentity } from './tls-identity.ts'
 
 /** Who is connected and how. */
 export interface ConnectionInfo {
@@ -47,8 +47,8 @@ export interface ServerPortOptions {
   readonly setting?: string
   /** Asked for every TLS connection, so that a reload needs no restart; undefined: no TLS here. */
   readonly identity: () => TlsIdentity | undefined
-  /** Refuses everything that is not mutual TLS. */
-  readonly verifyIncoming: boolean
+  /** Whether everything is refused that is not mutual TLS; asked for every connection likewise. */
+  readonly verifyIncoming: () => boolean
   readonly handlers: ServerPortHandlers
   readonly limits?: Partial<ServerPortLimits>
   readonly clock?: Clock

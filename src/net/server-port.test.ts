@@ -9,12 +9,13 @@ import { after, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { ManualClock, Metrics } from '#base'
 import { createCertificate, createCertificateAuthority } from '#codec'
-import { dialTcp, dialTls, type TlsIdentity } from './dial.ts'
+import { dialTcp, dialTls } from './dial.ts'
 import { encodePacketFrame, receivePackets } from './packets.ts'
 import { RpcConnectionPool } from './rpc-pool.ts'
 import { serveRpcStream } from './rpc-server.ts'
 import { FIRST_BYTE, ServerPort } from './server-port.ts'
 import type { ConnectionInfo, ServerPortOptions } from './server-port-options.ts'
+import type { TlsIdentity } from './tls-identity.ts'
 
 const ca = createCertificateAuthority({})
 const dnsNames = ['server.dc1.consul', '*.server.dc1.consul']
@@ -36,7 +37,7 @@ async function port(more: Partial<ServerPortOptions> = {}) {
     host: '127.0.0.1',
     port: 0,
     identity: () => identity,
-    verifyIncoming: false,
+    verifyIncoming: () => false,
     metrics,
     handlers: {
       rpc: (stream, info) => {
@@ -188,7 +189,7 @@ test('ServerPort demands a client certificate of its own CA for native TLS', asy
 })
 
 test('ServerPort with verifyIncoming closes plain connections and asks for a certificate behind byte 3 too', async () => {
-  const { at, refused } = await port({ verifyIncoming: true })
+  const { at, refused } = await port({ verifyIncoming: () => true })
   for (const byte of [0, 4, 5, 8]) {
     const socket = connect(at)
     socket.write(Buffer.from([byte]))
@@ -203,6 +204,34 @@ test('ServerPort with verifyIncoming closes plain connections and asks for a cer
   raw.write(Buffer.from([3]))
   const nameless = connectTls({ socket: raw, ca: ca.certPem, servername: 's1.server.dc1.consul' })
   await closed(nameless)
+})
+
+test('ServerPort asks for every connection whether it has to be verified', async () => {
+  let verify = false
+  const { at, refused } = await port({ verifyIncoming: () => verify })
+  const call = async (socket: Socket, prelude: string) => {
+    socket.write(Buffer.concat([Buffer.from(prelude, 'hex'), ping]))
+    const [answer] = await once(socket, 'data')
+    socket.destroy()
+    return answer.toString('hex')
+  }
+  const nameless = () => {
+    const raw = connect(at)
+    raw.write(Buffer.from([FIRST_BYTE.tls]))
+    return connectTls({ socket: raw, ca: ca.certPem, servername: 's1.server.dc1.consul' })
+  }
+  for (verify of [false, true, false]) {
+    if (verify) {
+      await closed(nameless())
+      const plain = connect(at)
+      plain.write(Buffer.from([0]))
+      await closed(plain)
+      assert.equal(refused('not TLS, and verify_incoming is on'), 1)
+    } else {
+      assert.equal(await call(nameless(), '00'), pong)
+      assert.equal(await call(connect(at), '00'), pong)
+    }
+  }
 })
 
 test('ServerPort without an identity refuses TLS, and serves it as soon as there is one', async () => {
@@ -229,7 +258,7 @@ test('ServerPort without a CA serves no TLS that has to verify a client', async 
   unverified.write(Buffer.concat([Buffer.from([0]), ping]))
   assert.equal((await once(unverified, 'data'))[0].toString('hex'), pong)
   unverified.destroy()
-  const strict = await port({ identity: () => nameless, verifyIncoming: true })
+  const strict = await port({ identity: () => nameless, verifyIncoming: () => true })
   await assert.rejects(tls(strict.at, undefined, true), { code: 'DIAL_CLOSED' })
 })
 
@@ -255,7 +284,7 @@ test('ServerPort names the address and the setting when the port is taken', asyn
   const second = new ServerPort({
     ...at,
     identity: () => undefined,
-    verifyIncoming: false,
+    verifyIncoming: () => false,
     handlers: { rpc: () => {} },
   })
   await assert.rejects(second.listen(), {

@@ -11,7 +11,6 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import { type Clock, formatHostPort, messageOf, silentLogger, systemClock } from '#base'
-import type { TlsIdentity } from './dial.ts'
 import { LimitedLog } from './limited-log.ts'
 import { listeningAddress, listenOn } from './listen.ts'
 import {
@@ -20,6 +19,7 @@ import {
   type ServerPortLimits,
   type ServerPortOptions,
 } from './server-port-options.ts'
+import { sameIdentity, secureContextOf, type TlsIdentity } from './tls-identity.ts'
 import { YamuxSession } from './yamux-session.ts'
 
 /** First bytes, by what follows them. */
@@ -45,6 +45,7 @@ const PROTOCOL_OF_ALPN = new Map<string, Protocol>([
 
 interface TlsServers {
   readonly identity: TlsIdentity
+  readonly verifyIncoming: boolean
   /** TLS from the first byte: the client's certificate is always demanded. */
   readonly native: TlsServer
   /** TLS after byte 3. */
@@ -181,13 +182,13 @@ export class ServerPort {
       const servers = this.#tlsServers()
       if (!servers) return this.#refuse(socket, 'TLS is not configured')
       // Without a CA of our own the runtime would trust every public one.
-      const verified = native || this.#options.verifyIncoming
+      const verified = native || this.#options.verifyIncoming()
       if (verified && servers.identity.caPem.trim() === '') return this.#refuse(socket, 'TLS needs a CA')
       if (native) socket.unshift(Buffer.from([byte]))
       const server = native ? servers.native : servers.inner
       return void server.emit('connection', socket)
     }
-    if (this.#options.verifyIncoming) return this.#refuse(socket, 'not TLS, and verify_incoming is on')
+    if (this.#options.verifyIncoming()) return this.#refuse(socket, 'not TLS, and verify_incoming is on')
     this.#byByte(socket, byte, infoOf(socket))
   }
 
@@ -232,12 +233,15 @@ export class ServerPort {
   #tlsServers(): TlsServers | undefined {
     const identity = this.#options.identity()
     if (!identity) return undefined
-    if (this.#tls && sameIdentity(this.#tls.identity, identity)) return this.#tls
+    const verifyIncoming = this.#options.verifyIncoming()
+    const known = this.#tls
+    if (known && known.verifyIncoming === verifyIncoming && sameIdentity(known.identity, identity)) return known
     try {
       this.#tls = {
         identity,
+        verifyIncoming,
         native: this.#tlsServer(identity, true, (socket) => this.#onNative(socket)),
-        inner: this.#tlsServer(identity, this.#options.verifyIncoming, (socket) => this.#onInner(socket)),
+        inner: this.#tlsServer(identity, verifyIncoming, (socket) => this.#onInner(socket)),
       }
     } catch (error) {
       // The last good identity goes on serving; without one there is no TLS.
@@ -248,12 +252,9 @@ export class ServerPort {
 
   #tlsServer(identity: TlsIdentity, mutual: boolean, onSecure: (socket: TLSSocket) => void): TlsServer {
     const server = createTlsServer({
-      ca: identity.caPem,
-      cert: identity.certPem,
-      key: identity.keyPem,
+      ...secureContextOf(identity),
       requestCert: true,
       rejectUnauthorized: mutual,
-      minVersion: 'TLSv1.2',
       ALPNProtocols: [...PROTOCOL_OF_ALPN.keys()],
       handshakeTimeout: this.#limits.handshakeTimeoutMs,
     })
@@ -280,10 +281,6 @@ export class ServerPort {
     socket.on('error', () => {})
     this.#firstByte(socket, (byte) => this.#byByte(socket, byte, infoOf(socket, socket)))
   }
-}
-
-function sameIdentity(a: TlsIdentity, b: TlsIdentity): boolean {
-  return a === b || (a.caPem === b.caPem && a.certPem === b.certPem && a.keyPem === b.keyPem)
 }
 
 function keyOf({ remote }: ConnectionInfo): string {

@@ -46,7 +46,7 @@ async function serverPort(): Promise<ServerPort> {
     host: '127.0.0.1',
     port: 0,
     identity: () => identities.dc1,
-    verifyIncoming: true,
+    verifyIncoming: () => true,
     handlers: {
       rpc: (stream, { remote }) => serveRpcStream(stream, async (call) => call.body, { remote }),
       snapshot: async (stream) => {

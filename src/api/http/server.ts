@@ -66,7 +66,13 @@ export interface ListenAddress {
   readonly host: string
   readonly port: number
   /** Makes it HTTPS. */
-  readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly rejectUnauthorized?: boolean }
+  readonly tls?: HttpsOptions
+}
+
+/** What an HTTPS port shows, and whom it asks for a certificate. */
+export interface HttpsOptions extends SecureContextOptions {
+  readonly requestCert: boolean
+  readonly rejectUnauthorized: boolean
 }
 
 /** An open port. */
@@ -133,9 +139,13 @@ export class HttpServer {
     return listener
   }
 
-  /** New connections to HTTPS ports are shown another certificate; whom these ask for one stays. */
-  renewTls(options: SecureContextOptions): void {
-    for (const server of this.#secure) server.setSecureContext(options)
+  /** New connections to HTTPS ports are shown, and asked for, something else. Tickets of older ones are void. */
+  renewTls({ requestCert, rejectUnauthorized, ...context }: HttpsOptions): void {
+    for (const server of this.#secure) {
+      server.setSecureContext(context)
+      // Read by the runtime for each connection; it has no call to set them.
+      Object.assign(server, { requestCert, rejectUnauthorized })
+    }
   }
 
   /** Closes all ports and connections. */
