@@ -222,6 +222,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   rtt: { summary: 'Estimates the round-trip time between two nodes', load: () => import('./rtt.ts') },
   'services deregister': { summary: 'Takes services from the agent', load: () => import('./services-deregister.ts') },
   'services register': { summary: 'Registers services with the agent', load: () => import('./services-register.ts') },
+  'snapshot decode': {
+    summary: 'Prints what is in a saved snapshot as lines of JSON',
+    load: () => import('./snapshot-decode.ts'),
+  },
   'snapshot inspect': { summary: 'Shows what is in a saved snapshot', load: () => import('./snapshot-inspect.ts') },
   'snapshot restore': {
     summary: 'Puts a saved snapshot in the place of everything in a datacenter',

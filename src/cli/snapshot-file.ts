@@ -9,7 +9,7 @@ import { cliError } from './errors.ts'
 /** @throws FILE_UNREADABLE, SNAPSHOT_NO_ARCHIVE, SNAPSHOT_DAMAGED, SNAPSHOT_FOREIGN, SNAPSHOT_NEWER */
 export async function checkedFile(
   path: string,
-  onRecords: (records: readonly SnapshotRecord[]) => void = () => {},
+  onRecords: (records: readonly SnapshotRecord[]) => Promise<void> | void = () => {},
 ): Promise<SnapshotMeta> {
   try {
     return await readArchive(createReadStream(path), { onState: (_, records) => onRecords(records) })

@@ -112,6 +112,33 @@ test('snapshot inspect gathers keys by depth and prefix', async () => {
   ])
 })
 
+test('snapshot decode names what it cannot read, and prints nothing of a file that is damaged at its end', async () => {
+  writeFileSync(file('d.snap'), await archiveOf([sized('kv/z', 69), sized('later-table/x', 40)]))
+  const { status, stdout, stderr } = await runCommand(['snapshot', 'decode', file('d.snap')])
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ Type, Data }) => [Type, Data.Key, Data.Bytes]),
+    [
+      ['SnapshotHeader', undefined, undefined],
+      ['KVS', 'kv/z', 57],
+      ['later-table', 'later-table/x', 19],
+    ],
+  )
+  assert.match(lines[1].Data.Problem, /"z"/)
+  assert.deepEqual(
+    [status, stderr],
+    [1, 'Records that this version of Hanse cannot read: 1; see "Problem" in their data\n'],
+  )
+  const bytes = await archiveOf(RECORDS)
+  writeFileSync(file('cut.snap'), bytes.subarray(0, bytes.length - 20))
+  const cut = await runCommand(['snapshot', 'decode', file('cut.snap')])
+  assert.deepEqual([cut.status, cut.stdout], [1, ''])
+  assert.match(cut.stderr, /it is damaged/)
+})
+
 test('snapshot save writes a checked file that only its owner may read, over an older one too', async () => {
   const archive = await archiveOf(RECORDS)
   writeFileSync(file('saved.snap'), 'an older one', { mode: 0o644 })

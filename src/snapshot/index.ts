@@ -9,4 +9,4 @@ export { MAX_RECORD_BYTES, MAX_RECORD_KEY_BYTES, MAX_STATE_BYTES } from './limit
 export { metaOf, type SnapshotMeta } from './meta.ts'
 export { encodeRecords, RecordReader, type SnapshotRecord } from './records.ts'
 export { Spool } from './spool.ts'
-export { type Share, type Shares, Summary } from './summary.ts'
+export { type Share, type Shares, Summary, typeOf } from './summary.ts'

@@ -37,6 +37,12 @@ export function tableOf(key: string): string {
   return parts[0] === 'meta' ? parts.join('/') : (parts[0] ?? '')
 }
 
+/** The type of the record under a stored key. */
+export function typeOf(key: string): string {
+  const table = tableOf(key)
+  return TYPE_OF_TABLE[table] ?? table
+}
+
 export interface Share {
   readonly name: string
   readonly count: number
@@ -85,7 +91,7 @@ export class Summary {
   add(record: SnapshotRecord): void {
     const table = tableOf(record.key)
     const bytes = recordBytes(record)
-    this.types.add(TYPE_OF_TABLE[table] ?? table, bytes)
+    this.types.add(typeOf(record.key), bytes)
     if (table !== 'kv') return
     const key = record.key.slice(table.length + 1)
     if (key.startsWith(this.#kv.prefix)) this.keys.add(key.split('/').slice(0, this.#kv.depth).join('/'), bytes)

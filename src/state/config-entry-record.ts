@@ -4,7 +4,14 @@
  * One table holds entries of all kinds, because what is asked for is a kind and a name, and what is replicated is all
  * of them; so the record has to say what it is before it can be read.
  */
-import { type ConfigEntry, decodeConfigEntry, encodeConfigEntry, isConfigEntryKind, ServiceDefaults } from '#codec'
+import {
+  type ConfigEntry,
+  configEntryToJson,
+  decodeConfigEntry,
+  encodeConfigEntry,
+  isConfigEntryKind,
+  ServiceDefaults,
+} from '#codec'
 import type { RecordShape } from './records.ts'
 
 export const configEntryShape: RecordShape<ConfigEntry> = {
@@ -23,6 +30,6 @@ export const configEntryShape: RecordShape<ConfigEntry> = {
     if (!isConfigEntryKind(kind)) throw new TypeError(`its kind "${kind}" is not known`)
     return decodeConfigEntry(kind, reader.raw())
   },
-  toJson: () => null,
+  toJson: configEntryToJson,
   fromJson: ServiceDefaults.zero,
 }

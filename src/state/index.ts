@@ -12,6 +12,7 @@ export type {
 export { StoredAuthority, StoredRoots } from './ca-declarations.ts'
 export { stateError } from './errors.ts'
 export { SCHEMA } from './header.ts'
+export { RecordJson } from './record-json.ts'
 export { type Dumped, RecordCheck } from './restore.ts'
 export { DEFAULT_LOCK_DELAY_NS, type LockDelaysReader, type SessionsReader } from './session-accessors.ts'
 export { checksOfSession } from './session-declarations.ts'

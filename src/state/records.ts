@@ -5,7 +5,7 @@
  * that was inherited (a renamed node) is stored as it is. A record that cannot be read is an error with its name.
  */
 import { messageOf } from '#base'
-import { decode, encode, type Kind } from '#codec'
+import { decode, encode, type Json, type Kind } from '#codec'
 import { stateError } from './errors.ts'
 
 /** How records of a table are stored, and which fields they all have. */
@@ -27,6 +27,12 @@ export function encodeRecord<T extends object>(shape: RecordShape<T>, record: T,
 /** A copy with these indexes; the record itself where its shape has none. */
 export function withIndexes<T extends object>(shape: RecordShape<T>, record: T, indexes: Indexes): T {
   return 'ModifyIndex' in shape.fields ? { ...record, ...indexes } : record
+}
+
+/** JSON of a stored record without the indexes, which the store knows and the record does not. */
+export function withoutIndexes(json: Json): Json {
+  if (typeof json !== 'object' || json === null) return json
+  return Object.fromEntries(Object.entries(json).filter(([name]) => name !== 'CreateIndex' && name !== 'ModifyIndex'))
 }
 
 /** The CreateIndex of a record, 0 where its shape has none. */

@@ -16,6 +16,7 @@ import type {
   DirEntry,
   FederationState,
   HealthCheck,
+  Json,
   Node,
   NodeCoordinate,
   NodeService,
@@ -46,6 +47,7 @@ import {
 } from './declarations.ts'
 import { firstPart, orderOf } from './keys.ts'
 import { autopilotTable } from './operator-declarations.ts'
+import { decodeRecord, withoutIndexes } from './records.ts'
 import { NAMES_TOPIC, ServiceNames } from './service-names.ts'
 import {
   type LockDelay,
@@ -68,6 +70,8 @@ interface Applier {
   prepare(key: string, change: Change, touch: Touch): () => void
   /** Says of each row that it changed when it was written. */
   settle(): void
+  /** A record as the API shows it. */
+  json(key: string, value: Uint8Array): Json
 }
 
 /** Instances that are read with a record, and the lists that show them so. */
@@ -171,6 +175,10 @@ export class Tables {
           changed(undefined, row, { index: row.revision + this.base, revision: row.revision })
         }
       },
+      json: (key, value) => {
+        const { shape, name } = declaration
+        return withoutIndexes(shape.toJson(decodeRecord(shape, name, key, value)))
+      },
     })
     return table
   }
@@ -197,6 +205,12 @@ export class Tables {
   check(storedKey: string, value: Uint8Array): void {
     const { applier, key } = this.#find(storedKey)
     applier?.prepare(key, { key: storedKey, value, createRevision: 1, modRevision: 1 }, { index: 1, revision: 1 })
+  }
+
+  /** A stored record as the API shows it; undefined for what is in none of the tables. @throws STATE_RECORD_CORRUPT */
+  json(storedKey: string, value: Uint8Array): Json | undefined {
+    const { applier, key } = this.#find(storedKey)
+    return applier?.json(key, value)
   }
 
   #find(storedKey: string): { applier: Applier | undefined; key: string } {
