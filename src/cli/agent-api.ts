@@ -39,12 +39,7 @@ export class AgentApi {
 
   /** The answer of a GET, whether it found something (200) or not (404). @throws REQUEST_FAILED */
   ask(doing: string, path: string, query: Query): Promise<ApiAnswer> {
-    return this.#framed(doing, async () => {
-      const answer = await this.#client.request('GET', path, { query, signal: this.#signal })
-      if (answer.status === 200 || answer.status === 404) return answer
-      const body = answer.body.toString('utf8').trim()
-      throw clientError('API_STATUS', { statusCode: answer.status, body, method: 'GET', path })
-    })
+    return this.#framed(doing, () => this.#client.ask(path, { query, signal: this.#signal }))
   }
 
   /** A GET that may find nothing; 64-bit integers are not rounded. @returns undefined for 404 @throws REQUEST_FAILED */

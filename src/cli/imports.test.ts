@@ -9,7 +9,7 @@ import { test } from 'node:test'
 
 const folder = import.meta.dirname
 /** What clients may load; the rest is the server. */
-const CLIENT_FACES = ['#base', '#client', '#codec', '#snapshot']
+const CLIENT_FACES = ['#base', '#client', '#codec', '#snapshot', '#watch']
 /** Files that are a part of the server, or make what it takes (`import()` inside a command is not loading). */
 const SERVER_FILES = ['agent.ts', 'connect-proxy.ts', 'federation-secret.ts', 'up.ts']
 

@@ -61,10 +61,10 @@ test('watch asks what each type stands for', async () => {
 test('watch names what is missing or wrong', async () => {
   const cases: [string[], RegExp][] = [
     [[], /Watch type must be specified/],
-    [['-type', 'color'], /"color" is not key, keyprefix, services/],
-    [['-type', 'toString'], /"toString" is not key/],
-    [['-type', 'key'], /A watch of type "key" needs -key/],
-    [['-type', 'service'], /needs -service/],
+    [['-type', 'color'], /type "color" is not known; there are key, keyprefix, services/],
+    [['-type', 'toString'], /"toString" is not known/],
+    [['-type', 'key'], /A watch of type "key" needs "key"/],
+    [['-type', 'service'], /needs "service"/],
   ]
   for (const [words, message] of cases) {
     const { status, stderr } = await runCommand(['watch', ...words])

@@ -1,24 +1,14 @@
 /**
  * `hanse watch`: what an agent knows of something, once, or by a handler that runs at each change.
- *
- * The handler gets the answer as JSON on its standard input and the index in CONSUL_INDEX. It runs first with what is there,
- * then once for each answer that differs from the last; one run ends before the next begins.
  */
-import { spawn } from 'node:child_process'
-import { messageOf, sleep, systemClock } from '#base'
-import { goJson, type JsonValue } from '#codec'
-import { type AgentApi, withAgent } from './agent-api.ts'
+import { systemClock } from '#base'
+import { goJson } from '#codec'
+import { type Ask, follow, questionOf, runHandler, WATCH_TYPES, watchError, watched } from '#watch'
+import { withAgent } from './agent-api.ts'
 import { API_FLAGS } from './api-flags.ts'
-import type { Command, CommandContext } from './command.ts'
-import { cliError } from './errors.ts'
-import { questionOf, WATCH_TYPES, type WatchedQuestion } from './watch-types.ts'
+import type { Command } from './command.ts'
 
 const DOING = 'Error querying Consul agent'
-/** After a failure, growing with each up to the longest. */
-const RETRY_MS = 5_000
-const MAX_RETRY_MS = 180_000
-/** How long one question waits for a change. */
-const WAIT = '300s'
 
 export const command: Command = {
   name: 'watch',
@@ -48,85 +38,33 @@ export const command: Command = {
     shell: { kind: 'bool', help: 'Run the program by a shell; default true' },
   },
   run(context) {
-    const question = questionOf(context.flags)
+    const { args, flags, print, warn, signal } = context
+    const text = (name: string) => flags.string(name)
+    const question = questionOf({
+      type: text('type'),
+      key: text('key'),
+      prefix: text('prefix'),
+      name: text('name'),
+      service: text('service'),
+      tag: text('tag'),
+      passingOnly: flags.bool('passingonly'),
+      state: text('state'),
+      filter: text('filter'),
+    })
     return withAgent(context, async (agent) => {
-      if (context.args.length > 0) return follow(agent, question, context)
-      const { value } = await ask(agent, question, '')
-      context.print(goJson(value, { indent: '    ' }))
+      const ask: Ask = (path, query) => agent.ask(DOING, path, query)
+      if (args.length === 0) {
+        print(goJson((await watched(ask, question)).value, { indent: '    ' }))
+        return 0
+      }
+      const handler = { words: args, shell: !flags.has('shell') || flags.bool('shell') }
+      const handle = async (answer: string, index: string) => {
+        const reason = await runHandler(handler, { text: answer, index }, context)
+        // One that fails is told of and does not end the watch.
+        if (reason !== undefined) warn(watchError('WATCH_HANDLER_FAILED', { reason }).message)
+      }
+      await follow(question, { ask, clock: systemClock, signal, handle, warn })
       return 0
     })
   },
-}
-
-interface Asked {
-  readonly value: JsonValue
-  /** As text: those of events use all 64 bits. */
-  readonly index: string
-}
-
-async function ask(agent: AgentApi, { path, query, byHash, pick }: WatchedQuestion, known: string): Promise<Asked> {
-  const waiting = known === '' ? {} : { [byHash ? 'hash' : 'index']: known, wait: WAIT }
-  const answer = await agent.ask(DOING, path, { ...query, ...waiting })
-  const header = answer.headers[byHash ? 'x-consul-contenthash' : 'x-consul-index']
-  const body = answer.status === 404 ? undefined : answer.body.toString('utf8')
-  return { value: pick(body), index: typeof header === 'string' ? header : '' }
-}
-
-async function follow(agent: AgentApi, question: WatchedQuestion, context: CommandContext): Promise<number> {
-  const { signal, warn } = context
-  let known = ''
-  let shown: string | undefined
-  let failures = 0
-  while (!signal.aborted) {
-    try {
-      const { value, index } = await ask(agent, question, known)
-      // Without one the next question would not wait.
-      if (index === '') throw cliError('REQUEST_FAILED', { doing: DOING, reason: 'the answer has no index', hint: '' })
-      failures = 0
-      // One that went back is of a server that began anew: nothing is to be waited for.
-      known = !question.byHash && isLower(index, known) && question.path !== EVENTS ? '' : index
-      const text = goJson(value)
-      if (text === shown) continue
-      shown = text
-      await handle(text, index, context)
-    } catch (error) {
-      if (signal.aborted) break
-      const delayMs = Math.min(MAX_RETRY_MS, RETRY_MS * ++failures)
-      warn(`${messageOf(error)}, retry in ${delayMs / 1_000}s`)
-      await sleep(systemClock, delayMs, signal).catch(() => undefined)
-    }
-  }
-  return 0
-}
-
-/** Its indexes name events and do not grow. */
-const EVENTS = '/v1/event/list'
-
-function isLower(index: string, than: string): boolean {
-  return index !== '' && than !== '' && BigInt(index) < BigInt(than)
-}
-
-/** Runs the handler to its end. One that fails is told of and does not end the watch. */
-function handle(text: string, index: string, { args, flags, env, stdout, stderr, signal, warn }: CommandContext) {
-  const [program = '', ...rest] = args
-  const shell = !flags.has('shell') || flags.bool('shell')
-  const child = shell
-    ? spawn('sh', ['-c', args.join(' ')], { env: { ...env, CONSUL_INDEX: index } })
-    : spawn(program, rest, { env: { ...env, CONSUL_INDEX: index } })
-  child.stdout.pipe(stdout, { end: false })
-  child.stderr.pipe(stderr, { end: false })
-  // A handler need not read what it is given.
-  child.stdin.on('error', () => {})
-  child.stdin.end(`${text}\n`)
-  const stop = () => void child.kill('SIGTERM')
-  signal.addEventListener('abort', stop, { once: true })
-  return new Promise<void>((resolve) => {
-    const done = (problem: string | undefined) => {
-      signal.removeEventListener('abort', stop)
-      if (problem !== undefined && !signal.aborted) warn(`Error executing handler: ${problem}`)
-      resolve()
-    }
-    child.once('error', (error) => done(error.message))
-    child.once('close', (code, killed) => done(code === 0 ? undefined : `exit status ${code ?? killed}`))
-  })
 }

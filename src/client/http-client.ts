@@ -176,10 +176,19 @@ export class HttpClient {
 
   /** A request that must succeed. @throws API_STATUS for any status but 200; what request() throws */
   async expect(method: string, path: string, options: RequestOptions = {}): Promise<ApiAnswer> {
-    const answer = await this.request(method, path, options)
+    return this.#successful(await this.request(method, path, options), method, path)
+  }
+
+  #successful(answer: ApiAnswer, method: string, path: string): ApiAnswer {
     if (answer.status === 200) return answer
     const body = answer.body.toString('utf8').trim()
     throw clientError('API_STATUS', { statusCode: answer.status, body, method, path })
+  }
+
+  /** The answer to a question that may find nothing (404). @throws API_STATUS for any other status; as request() */
+  async ask(path: string, options: RequestOptions = {}): Promise<ApiAnswer> {
+    const answer = await this.request('GET', path, options)
+    return answer.status === 404 ? answer : this.#successful(answer, 'GET', path)
   }
 
   /** The JSON of a successful answer. @throws API_NOT_JSON; what expect() throws */

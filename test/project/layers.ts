@@ -14,6 +14,7 @@ export const LAYERS = [
   'codec',
   'net',
   'client',
+  'watch',
   'snapshot',
   'gossip',
   'store',
