@@ -25,6 +25,7 @@ import { ServerAgent } from './server-agent.ts'
 import { type ServerCore, startServerCore } from './server-core.ts'
 import { loadIdentity } from './tls-files.ts'
 import { UserEvents } from './user-events.ts'
+import { ownAccess, Watches } from './watches.ts'
 
 /** How often this node's own network coordinate goes into the catalog. */
 const COORDINATE_INTERVAL_MS = 15_000
@@ -122,6 +123,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   let identity = serverIdentity(config, clock)
   let https = httpsIdentity(config, clock)
   let leafs: Leafs | undefined
+  let watches: Watches | undefined
   let removed = false
   let begun: ServerCore | undefined
   const onRemoved = async () => {
@@ -243,6 +245,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       logSink.level = config.logLevel
       dns.configure(dnsSettings(config))
       await local.loadDefinitions(config.services, config.checks)
+      await watches?.replace(config.watches)
       log.info('configuration reloaded', { applied: plan.apply.join(',') || 'nothing' })
     }
     const port = new ServerAgent(
@@ -290,6 +293,9 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     })
     stops.push(() => dns.close())
     const ports = await openPorts(config, { http, dns, httpsIdentity: https }, log)
+    watches = new Watches({ access: () => ownAccess(ports, https), clock, log: log.named('watch') })
+    stops.push(() => watches?.stop())
+    await watches.replace(config.watches)
     if (!core.joinedLan) stops.push(joinLan(core.gossip.lan, config, clock, log))
     begun = core
     if (removed) void onRemoved()

@@ -19,6 +19,7 @@ import type { ConfigProblems } from './config-errors.ts'
 import type { Machine } from './config-files.ts'
 import type { TreeReader } from './config-read.ts'
 import type { AclConfig, RuntimeConfig } from './config-runtime.ts'
+import { buildWatches } from './config-watches.ts'
 
 export interface BuildInput {
   readonly tree: Tree
@@ -126,6 +127,7 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
 
     services: serviceBodies(tree, problems),
     checks: checkBodies(tree, problems),
+    watches: buildWatches(tree, problems),
   }
 }
 

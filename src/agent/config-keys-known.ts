@@ -20,7 +20,7 @@ export const KNOWN_KEYS: KeyTable = {
       'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_max_wan:i segment:s ' +
       'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d start_join_wan:l ' +
       'syslog_facility:s tls_prefer_server_cipher_suites:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
-      'snapshot_agent:any watches:any audit:any',
+      'snapshot_agent:any audit:any',
   ),
   auto_config: knownSection({
     ...known('enabled:b intro_token:s intro_token_file:s server_addresses:l dns_sans:l ip_sans:l'),

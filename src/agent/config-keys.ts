@@ -7,6 +7,7 @@ import { CHECK_KEYS, SERVICE_KEYS } from './config-keys-definitions.ts'
 import { KNOWN_KEYS } from './config-keys-known.ts'
 import { NETWORK_KEYS } from './config-keys-network.ts'
 import { STORE_KEYS } from './config-keys-store.ts'
+import { WATCH_KEYS } from './config-keys-watches.ts'
 import { type KeyTable, known, section, used } from './config-spec.ts'
 
 const IDENTITY_KEYS: KeyTable = {
@@ -153,6 +154,9 @@ export const CONFIG_KEYS: KeyTable = {
         add_headers: { kind: 'objects', status: 'known', keys: known('name:s value:s') },
       },
     },
+  }),
+  watches: section('Programs or URLs that are called at each change of something', WATCH_KEYS, 'objects', {
+    reload: true,
   }),
   service: section('A service', SERVICE_KEYS, 'objects', { reload: true }),
   services: section('Services', SERVICE_KEYS, 'objects', { reload: true }),

@@ -167,6 +167,7 @@ test('every field that reloads has a key that says so', () => {
     'discard_check_output',
     'services',
     'checks',
+    'watches',
     'limits',
     'ca_file',
   ]) {

@@ -21,6 +21,7 @@ const RELOADABLE: ReadonlySet<keyof RuntimeConfig> = new Set<keyof RuntimeConfig
   'discardCheckOutput',
   'services',
   'checks',
+  'watches',
 ])
 
 /** Limits that a reload applies; the others are fixed at start. */

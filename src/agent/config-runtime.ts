@@ -3,6 +3,7 @@
  */
 import type { LogLevel } from '#base'
 import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
+import type { WatchConfig } from './config-watches.ts'
 
 /** −1: off. 0: any free port. */
 export interface PortsConfig {
@@ -231,4 +232,5 @@ export interface RuntimeConfig {
   readonly services: readonly ServiceDefinitionBody[]
   /** Bodies as `/v1/agent/check/register` takes them. */
   readonly checks: readonly CheckDefinitionBody[]
+  readonly watches: readonly WatchConfig[]
 }

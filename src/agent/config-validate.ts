@@ -43,6 +43,7 @@ export function validateConfig(rules: Rules): void {
   })
   validateAddressLists(rules)
   validateValues(rules)
+  validateWatches(rules)
 }
 
 function invalid({ reader, problems }: Rules, key: string, problem: string): void {
@@ -228,6 +229,12 @@ function isCidr(text: string): boolean {
   const [address = '', bits = '', ...rest] = text.split('/')
   const family = isIP(address)
   return rest.length === 0 && family !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+}
+
+function validateWatches(rules: Rules): void {
+  const { ports, watches } = rules.config
+  if (watches.length === 0 || ports.http >= 0 || ports.https >= 0) return
+  conflict(rules, '"watches"', 'they ask this agent over HTTP, and "ports.http" and "ports.https" are off')
 }
 
 const ONE_OF: Readonly<Record<string, readonly string[]>> = {

@@ -17,7 +17,8 @@ export const PROGRAM: string = fileURLToPath(new URL('../../bin/hanse', import.m
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 10_000
 const RUN_TIMEOUT_MS = 30_000
-const SERVING = /serving: http=\S*?:(\d+).* dns=\S*?:(\d+) server=\S*?:(\d+)/
+/** There need not be an HTTP port. */
+const SERVING = /serving: http=(?:\S*?:(\d+))?\S* dns=\S*?:(\d+) server=\S*?:(\d+)/
 
 export type Settings = Readonly<Record<string, unknown>>
 
@@ -146,7 +147,7 @@ export class ServerProcess {
         const ports = SERVING.exec(this.#output)
         if (!ports) return
         clearTimeout(timer)
-        this.#ports = { http: Number(ports[1]), dns: Number(ports[2]), server: Number(ports[3]) }
+        this.#ports = { http: Number(ports[1] ?? 0), dns: Number(ports[2]), server: Number(ports[3]) }
         resolve()
       }
       this.#child.stdout?.on('data', read)
