@@ -15,7 +15,7 @@ const IDENTITY_KEYS: KeyTable = {
   primary_datacenter: used('string', 'Datacenter that is the authority', { default: 'datacenter' }),
   node_name: used('string', 'Name of the node, unique in the datacenter', { default: 'host name' }),
   node_id: used('string', 'UUID of the node', { default: 'made once, kept in the data directory' }),
-  node_meta: used('string map', 'Metadata of the node', { reload: true }),
+  node_meta: used('string map', 'Metadata of the node'),
   data_dir: used('string', 'Directory for state; required unless -dev'),
   server: used('bool', 'Run a server; false is refused', { default: 'false (-dev: true)' }),
   bootstrap: used('bool', 'The only server of its datacenter', { default: 'false' }),
@@ -74,17 +74,11 @@ const LOG_KEYS: KeyTable = {
 
 const LIMIT_KEYS: KeyTable = {
   limits: section('Limits', {
-    http_max_conns_per_client: used('int', 'HTTP connections per address', { default: '200', reload: true }),
+    http_max_conns_per_client: used('int', 'HTTP connections per address', { default: '200' }),
     https_handshake_timeout: used('duration', 'Time for a TLS handshake of HTTPS', { default: '"5s"' }),
     rpc_handshake_timeout: used('duration', 'Time for a TLS handshake on the server port', { default: '"5s"' }),
-    rpc_client_timeout: used('duration', 'Time until a call between servers is given up', {
-      default: '"60s"',
-      reload: true,
-    }),
-    rpc_max_conns_per_client: used('int', 'Connections per address on the server port', {
-      default: '100',
-      reload: true,
-    }),
+    rpc_client_timeout: used('duration', 'Time until a call between servers is given up', { default: '"60s"' }),
+    rpc_max_conns_per_client: used('int', 'Connections per address on the server port', { default: '100' }),
     kv_max_value_size: used('int', 'Largest KV value, in bytes', { default: '524288' }),
     txn_max_req_len: used('int', 'Largest transaction, in bytes', { default: '524288' }),
     ...known('rpc_rate:f rpc_max_burst:i'),
@@ -97,7 +91,7 @@ const LIMIT_KEYS: KeyTable = {
   }),
   check_update_interval: used('duration', 'Unchanged check output is written no more often', { default: '"5m"' }),
   check_output_max_size: used('int', 'Longest check output that is kept, in bytes', { default: '4096' }),
-  discard_check_output: used('bool', 'Keep no check output', { default: 'false', reload: true }),
+  discard_check_output: used('bool', 'Keep no check output', { default: 'false' }),
   default_query_time: used('duration', 'Longest wait of a blocking query that asks for none', { default: '"300s"' }),
   max_query_time: used('duration', 'Longest wait of any blocking query', { default: '"600s"' }),
   session_ttl_min: used('duration', 'Shortest TTL that a session may have', { default: '"10s"' }),

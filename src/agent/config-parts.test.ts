@@ -139,11 +139,18 @@ test('reloadable() tells what takes effect now from what waits for a restart', (
     '-hcl',
     'service { name = "a" }',
     '-hcl',
-    'limits { http_max_conns_per_client = 5 kv_max_value_size = 6 }',
+    'limits { http_max_conns_per_client = 5 kv_max_value_size = 6 } node_meta { a = "b" } discard_check_output = true',
   )
   const plan = reloadable(dev(), changed)
-  assert.deepEqual([...plan.apply].sort(), ['limits', 'logLevel', 'services'])
-  assert.deepEqual([...plan.restart].sort(), ['datacenter', 'limits.kvMaxValueBytes', 'primaryDatacenter'])
+  assert.deepEqual([...plan.apply].sort(), ['logLevel', 'services'])
+  assert.deepEqual([...plan.restart].sort(), [
+    'datacenter',
+    'discardCheckOutput',
+    'limits.httpMaxConnsPerClient',
+    'limits.kvMaxValueBytes',
+    'nodeMeta',
+    'primaryDatacenter',
+  ])
 })
 
 test('reloadable() names a certificate that would open or close the HTTPS port, which a start does', () => {
@@ -159,18 +166,7 @@ test('reloadable() names a certificate that would open or close the HTTPS port, 
 test('every field that reloads has a key that says so', () => {
   const says = (key: string) =>
     CONFIG_KEYS[key]?.reload ?? Object.values(CONFIG_KEYS[key]?.keys ?? {}).some((spec) => spec.reload)
-  for (const key of [
-    'node_meta',
-    'recursors',
-    'dns_config',
-    'log_level',
-    'discard_check_output',
-    'services',
-    'checks',
-    'watches',
-    'limits',
-    'ca_file',
-  ]) {
+  for (const key of ['recursors', 'dns_config', 'log_level', 'services', 'checks', 'watches', 'ca_file']) {
     assert.ok(says(key), key)
   }
 })

@@ -13,22 +13,13 @@ export interface ReloadPlan {
 }
 
 const RELOADABLE: ReadonlySet<keyof RuntimeConfig> = new Set<keyof RuntimeConfig>([
-  'nodeMeta',
   'recursors',
   'dnsConfig',
   'tls',
   'logLevel',
-  'discardCheckOutput',
   'services',
   'checks',
   'watches',
-])
-
-/** Limits that a reload applies; the others are fixed at start. */
-const RELOADABLE_LIMITS: ReadonlySet<string> = new Set([
-  'httpMaxConnsPerClient',
-  'rpcClientTimeoutMs',
-  'rpcMaxConnsPerClient',
 ])
 
 /** Compares a running configuration with a newly loaded one. */
@@ -41,8 +32,7 @@ export function reloadable(running: RuntimeConfig, loaded: RuntimeConfig): Reloa
       const names = (Object.keys(running.limits) as (keyof RuntimeConfig['limits'])[]).filter(
         (name) => running.limits[name] !== loaded.limits[name],
       )
-      if (names.some((name) => RELOADABLE_LIMITS.has(name))) apply.push(field)
-      restart.push(...names.filter((name) => !RELOADABLE_LIMITS.has(name)).map((name) => `limits.${name}`))
+      restart.push(...names.map((name) => `limits.${name}`))
     } else if (RELOADABLE.has(field)) apply.push(field)
     else restart.push(field)
   }
