@@ -48,7 +48,7 @@ export async function runTests(files, { concurrency }) {
     const totals = join(folder, 'totals.json')
     const code = await runPinnedNodeInGroup([
       '--test',
-      '--test-force-exit', // a test that leaves a socket open would keep its process, and with it the run, for ever
+      `--import=${join(root, 'scripts', 'test-process-end.mjs')}`,
       `--test-concurrency=${concurrency}`,
       `--test-timeout=${TEST_TIMEOUT_MS}`,
       '--test-reporter=spec',

@@ -90,6 +90,26 @@ test('countsOf() counts everything that did not pass as failed, and a crash as o
   assert.deepEqual(countsOf('', 0), { passed: 0, failed: 1 })
 })
 
+test('a test file that leaves something open ends, all of its tests are counted, and a failure fails the run', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hanse-open-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const run = (name: string, last: string) => {
+    const file = join(folder, `${name}.test.mjs`)
+    const many = `for (let n = 0; n < 400; n++) test('test ' + n, () => {})`
+    const open = `import { createServer } from 'node:net'\ncreateServer().listen(0, '127.0.0.1')`
+    writeFileSync(file, `import { test } from 'node:test'\n${open}\n${many}\n${last}\n`)
+    const words = ['--test', '--import', join(root, 'scripts', 'test-process-end.mjs'), '--test-reporter=tap', file]
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    return spawnSync(process.execPath, words, { encoding: 'utf8', env, timeout: 60_000 })
+  }
+  const good = run('good', '')
+  assert.match(good.stdout, /^# tests 400$/m)
+  assert.equal(good.status, 0, good.stdout.slice(-2_000))
+  const bad = run('bad', `test('fails', () => { throw new Error('no') })`)
+  assert.match(bad.stdout, /^# tests 401$/m)
+  assert.equal(bad.status, 1)
+})
+
 test('testFiles() finds test files, in depth only when asked, and none where there is no folder', () => {
   assert.ok(testFiles('test/project').includes('test/project/scripts.test.ts'))
   assert.ok(testFiles('test', { deep: true }).includes('test/project/scripts.test.ts'))
