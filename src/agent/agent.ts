@@ -193,6 +193,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
         nodeName: config.nodeName,
         dataDir,
         checkUpdateIntervalMs: config.checkUpdateIntervalMs,
+        checkOutputMaxBytes: config.checkOutputMaxBytes,
+        discardsOutput: () => config.discardCheckOutput,
         services: config.services,
         checks: config.checks,
       },

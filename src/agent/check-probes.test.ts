@@ -12,7 +12,11 @@ import { probeHttp, probeTcp, probeTimeoutMs } from './check-probes.ts'
 import { cutOutput, MAX_OUTPUT_BYTES } from './check-results.ts'
 
 const SECOND = 1e9
-const modules = (signal = new AbortController().signal) => ({ clock: systemClock, signal })
+const modules = (signal = new AbortController().signal, maxOutputBytes = 4_096) => ({
+  clock: systemClock,
+  signal,
+  maxOutputBytes,
+})
 const check = (given: Partial<AgentCheckType>) => AgentCheckType.of({ Interval: 10 * SECOND, ...given })
 const ask = (given: Partial<AgentCheckType>) => probeHttp(check(given), modules())
 const dial = (given: Partial<AgentCheckType>) => probeTcp(check(given), modules())
@@ -121,8 +125,13 @@ test('probeHttp() keeps a bounded part of an answer without end', async (context
   const prefix = `HTTP GET http://${at}/: 200 OK Output: `
   assert.equal((await ask({ HTTP: `http://${at}/` })).output, prefix + 'x'.repeat(4_096))
   assert.equal((await ask({ HTTP: `http://${at}/`, OutputMaxSize: 10 })).output, prefix + 'x'.repeat(10))
-  const most = await ask({ HTTP: `http://${at}/`, OutputMaxSize: 1e9 })
-  assert.equal(most.output.length, prefix.length + MAX_OUTPUT_BYTES)
+  const kept = async (agentBytes: number, OutputMaxSize: number) => {
+    const type = check({ HTTP: `http://${at}/`, OutputMaxSize })
+    return (await probeHttp(type, modules(undefined, agentBytes))).output.length - prefix.length
+  }
+  assert.equal(await kept(100, 0), 100)
+  assert.equal(await kept(100, 1_000), 100)
+  assert.equal(await kept(1e9, 1e9), MAX_OUTPUT_BYTES)
 })
 
 test('probeHttp() is critical for what is no HTTP URL, no header, no method, and shows no password', async (context) => {

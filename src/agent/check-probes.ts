@@ -22,6 +22,8 @@ export interface ProbeModules {
   readonly clock: Clock
   /** Aborted when the check is removed. */
   readonly signal: AbortSignal
+  /** See outputBytesOf(). */
+  readonly maxOutputBytes: number
 }
 
 /** What the check says, else 10 s, but then no longer than its interval. */
@@ -89,14 +91,19 @@ export async function probeHttp(type: AgentCheckType, modules: ProbeModules): Pr
   modules.signal.addEventListener('abort', onAbort, { once: true })
   const timer = modules.clock.after(probeTimeoutMs(type), onAbort)
   try {
-    return await follow(type, method, limit.signal)
+    return await follow(type, method, outputBytesOf(type, modules.maxOutputBytes), limit.signal)
   } finally {
     timer.cancel()
     modules.signal.removeEventListener('abort', onAbort)
   }
 }
 
-async function follow(type: AgentCheckType, method: string, limit: AbortSignal): Promise<ProbeResult> {
+async function follow(
+  type: AgentCheckType,
+  method: string,
+  maxBytes: number,
+  limit: AbortSignal,
+): Promise<ProbeResult> {
   const verb = method.charAt(0) + method.slice(1).toLowerCase()
   const failed = (url: string, reason: string) => critical(`${verb} ${JSON.stringify(url)}: ${reason}`)
   if (!URL.canParse(type.HTTP)) return critical(`parse ${JSON.stringify(type.HTTP)}: invalid URL`)
@@ -108,7 +115,7 @@ async function follow(type: AgentCheckType, method: string, limit: AbortSignal):
       return failed(shown, `unsupported protocol scheme "${url.protocol.slice(0, -1)}"`)
     }
     try {
-      const answer = await request(question, type, limit)
+      const answer = await request(question, type, maxBytes, limit)
       if (answer.location !== undefined && !type.DisableRedirects) {
         if (redirects >= MAX_REDIRECTS) return failed(shown, `stopped after ${MAX_REDIRECTS} redirects`)
         if (!URL.canParse(answer.location, url.href)) return failed(shown, 'failed to parse Location header')
@@ -154,10 +161,14 @@ function redirected({ method, url, headers, body }: HttpQuestion, code: number, 
   }
 }
 
-function request(question: HttpQuestion, type: AgentCheckType, signal: AbortSignal): Promise<HttpAnswer> {
+function request(
+  question: HttpQuestion,
+  type: AgentCheckType,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
   const { method, url, headers, body } = question
   const secure = url.protocol === 'https:'
-  const maxBytes = outputBytesOf(type)
   return new Promise((resolve, reject) => {
     const outgoing = (secure ? https : http).request(url, {
       method,

@@ -6,7 +6,7 @@
  */
 import { type Clock, messageOf, type Random, type Timer } from '#base'
 import { probeHttp, probeTcp } from './check-probes.ts'
-import { MAX_TIMER_MS, NS_PER_MS, type ProbeResult } from './check-results.ts'
+import { DEFAULT_OUTPUT_BYTES, MAX_TIMER_MS, NS_PER_MS, type ProbeResult } from './check-results.ts'
 import type { CheckSpec } from './local-definitions.ts'
 
 /** Probes that run at the same time; further ones wait for a place. */
@@ -20,6 +20,8 @@ export interface RunnerModules {
   readonly clock: Clock
   readonly random: Random
   readonly onResult: (checkId: string, result: ProbeResult) => void
+  /** `check_output_max_size`. */
+  readonly maxOutputBytes?: number | undefined
 }
 
 interface Running {
@@ -107,7 +109,8 @@ export class CheckRunner {
     const probe = spec.kind === 'http' ? probeHttp : probeTcp
     let result: ProbeResult
     try {
-      result = await probe(spec.type, { clock: this.#modules.clock, signal: stop.signal })
+      const { clock, maxOutputBytes = DEFAULT_OUTPUT_BYTES } = this.#modules
+      result = await probe(spec.type, { clock, signal: stop.signal, maxOutputBytes })
     } catch (error) {
       result = { status: 'critical', output: messageOf(error) }
     }

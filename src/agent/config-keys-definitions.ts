@@ -28,7 +28,9 @@ export const CHECK_KEYS: KeyTable = {
   timeout: used('duration', 'Longest time that a run may take', { default: '"10s"' }),
   tls_server_name: used('string', 'SNI of an HTTPS check'),
   tls_skip_verify: used('bool', 'Do not verify the certificate of an HTTPS check', { default: 'false' }),
-  output_max_size: used('int', 'Longest output that is kept, in bytes', { default: '4096' }),
+  output_max_size: used('int', 'Longest output that is kept, in bytes; not above that of the agent', {
+    default: 'check_output_max_size',
+  }),
   success_before_passing: used('int', 'Good runs in a row until passing', { default: '0' }),
   failures_before_warning: used('int', 'Bad runs in a row until warning', { default: '0' }),
   failures_before_critical: used('int', 'Bad runs in a row until critical', { default: '0' }),

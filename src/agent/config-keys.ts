@@ -90,8 +90,10 @@ const LIMIT_KEYS: KeyTable = {
     ...known('raft_multiplier:i grpc_keepalive_interval:d grpc_keepalive_timeout:d'),
   }),
   check_update_interval: used('duration', 'Unchanged check output is written no more often', { default: '"5m"' }),
-  check_output_max_size: used('int', 'Longest check output that is kept, in bytes', { default: '4096' }),
-  discard_check_output: used('bool', 'Keep no check output', { default: 'false' }),
+  check_output_max_size: used('int', 'Longest output of any check that is kept, in bytes; 32768 at most', {
+    default: '4096',
+  }),
+  discard_check_output: used('bool', 'Keep no check output', { default: 'false', reload: true }),
   default_query_time: used('duration', 'Longest wait of a blocking query that asks for none', { default: '"300s"' }),
   max_query_time: used('duration', 'Longest wait of any blocking query', { default: '"600s"' }),
   session_ttl_min: used('duration', 'Shortest TTL that a session may have', { default: '"10s"' }),

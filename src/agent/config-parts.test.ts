@@ -142,10 +142,9 @@ test('reloadable() tells what takes effect now from what waits for a restart', (
     'limits { http_max_conns_per_client = 5 kv_max_value_size = 6 } node_meta { a = "b" } discard_check_output = true',
   )
   const plan = reloadable(dev(), changed)
-  assert.deepEqual([...plan.apply].sort(), ['logLevel', 'services'])
+  assert.deepEqual([...plan.apply].sort(), ['discardCheckOutput', 'logLevel', 'services'])
   assert.deepEqual([...plan.restart].sort(), [
     'datacenter',
-    'discardCheckOutput',
     'limits.httpMaxConnsPerClient',
     'limits.kvMaxValueBytes',
     'nodeMeta',

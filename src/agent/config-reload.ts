@@ -17,6 +17,7 @@ const RELOADABLE: ReadonlySet<keyof RuntimeConfig> = new Set<keyof RuntimeConfig
   'dnsConfig',
   'tls',
   'logLevel',
+  'discardCheckOutput',
   'services',
   'checks',
   'watches',

@@ -10,8 +10,9 @@ import type { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, NodeSer
 import type { Endpoints } from '#endpoints'
 import type { State } from '#state'
 import { CatalogSync } from './catalog-sync.ts'
-import { cutOutput, NS_PER_MS, outputBytesOf } from './check-results.ts'
+import { cutOutput, DEFAULT_OUTPUT_BYTES, NS_PER_MS, outputBytesOf } from './check-results.ts'
 import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
+import type { LocalChecksOptions } from './local-checks.ts'
 import { localAgentError } from './local-errors.ts'
 import { LocalRegistry } from './local-registry.ts'
 
@@ -21,11 +22,9 @@ const CATALOG_WAIT_MS = 5_000
 const REAP_INTERVAL_MS = 30_000
 const MIN_CRITICAL_MS = 60_000
 
-export interface LocalAgentOptions {
-  readonly nodeName: string
+/** `checkUpdateIntervalMs`: changes of output alone reach the catalog only this often; status changes at once. */
+export interface LocalAgentOptions extends LocalChecksOptions {
   readonly dataDir: string
-  /** Changes of output alone reach the catalog only this often; status changes at once. */
-  readonly checkUpdateIntervalMs: number
   readonly services: readonly ServiceDefinitionBody[]
   readonly checks: readonly CheckDefinitionBody[]
 }
@@ -152,7 +151,8 @@ export class LocalAgent {
       const spec = checks.get(id)?.spec
       if (!checks.get(id)) throw localAgentError('UNKNOWN_CHECK_ID', { id })
       if (spec?.kind !== 'ttl') throw localAgentError('CHECK_NOT_TTL', { id })
-      const result = { status, output: cutOutput(output, outputBytesOf(spec.type)) }
+      const maxBytes = outputBytesOf(spec.type, this.#options.checkOutputMaxBytes ?? DEFAULT_OUTPUT_BYTES)
+      const result = { status, output: cutOutput(output, maxBytes) }
       checks.touch(id)
       checks.report(id, result)
       const expiresWallMs = this.#modules.clock.wallMs() + spec.type.TTL / NS_PER_MS

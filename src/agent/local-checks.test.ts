@@ -47,6 +47,24 @@ test('a status counts after as many results in a row as the check asks for', asy
   assert.equal(asked, 2)
 })
 
+test('discard_check_output keeps the status of checks and not what they said, from when it is set', async (context) => {
+  const at = await fixture(context)
+  const { url } = await target(context, () => 200)
+  let discards = false
+  const agent = await at.start({ discardsOutput: () => discards, checkOutputMaxBytes: 3 })
+  await agent.registerCheck(checkOf({ Name: 'http', HTTP: url, Interval: '1s' }))
+  await agent.registerCheck(checkOf({ Name: 'ttl', TTL: '1h' }))
+  await agent.updateTtl('ttl', 'warning', 'hot: 99 degrees')
+  assert.match(agent.check('ttl')?.Output ?? '', /^hot \.\.\. \(captured 3 of 15 bytes\)$/)
+  await until('http passes', () => agent.check('http')?.Output === `HTTP GET ${url}: 200 OK Output: bod`)
+  discards = true
+  await agent.updateTtl('ttl', 'passing', 'cool')
+  const ttl = held(at).checks.find(({ CheckID }) => CheckID === 'ttl')
+  assert.deepEqual([ttl?.Status, ttl?.Output], ['passing', ''])
+  await until('the output is gone', () => agent.check('http')?.Output === '')
+  assert.equal(agent.check('http')?.Status, 'passing')
+})
+
 test('a TTL that nobody renews expires', async (context) => {
   const at = await fixture(context)
   const agent = await at.start()

@@ -27,6 +27,15 @@ export interface CheckEntry {
   outputTimer: Timer | undefined
 }
 
+export interface LocalChecksOptions {
+  readonly nodeName: string
+  readonly checkUpdateIntervalMs: number
+  /** `check_output_max_size`: most that is kept of what any check answers; 4096 unless given. */
+  readonly checkOutputMaxBytes?: number
+  /** `discard_check_output`, as it is now: outputs are not kept at all. */
+  readonly discardsOutput?: () => boolean
+}
+
 export interface LocalChecksModules {
   readonly state: State
   readonly clock: Clock
@@ -38,7 +47,7 @@ export interface LocalChecksModules {
 }
 
 export class LocalChecks {
-  readonly #options: { readonly nodeName: string; readonly checkUpdateIntervalMs: number }
+  readonly #options: LocalChecksOptions
   readonly #modules: LocalChecksModules
   readonly #entries = new Map<string, CheckEntry>()
   readonly #byService = new Map<string, Map<string, CheckEntry>>()
@@ -47,14 +56,16 @@ export class LocalChecks {
   readonly #runner: CheckRunner
   #cancelWatch: () => void = () => {}
 
-  constructor(
-    options: { readonly nodeName: string; readonly checkUpdateIntervalMs: number },
-    modules: LocalChecksModules,
-  ) {
+  constructor(options: LocalChecksOptions, modules: LocalChecksModules) {
     this.#options = options
     this.#modules = modules
     const { clock, random } = modules
-    this.#runner = new CheckRunner({ clock, random, onResult: (id, result) => this.report(id, result) })
+    this.#runner = new CheckRunner({
+      clock,
+      random,
+      maxOutputBytes: options.checkOutputMaxBytes,
+      onResult: (id, result) => this.report(id, result),
+    })
   }
 
   stop(): void {
@@ -198,8 +209,10 @@ export class LocalChecks {
   }
 
   /** @returns whether anything changed */
-  #set(entry: CheckEntry, { status, output }: ProbeResult): boolean {
+  #set(entry: CheckEntry, result: ProbeResult): boolean {
     const { record } = entry
+    const { status } = result
+    const output = this.#options.discardsOutput?.() ? '' : result.output
     if (record.Status === status && record.Output === output) return false
     entry.record = { ...record, Status: status, Output: output }
     if (record.Status === status) {

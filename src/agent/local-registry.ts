@@ -10,7 +10,7 @@ import type { Clock, Logger, Random } from '#base'
 import { AgentCheckDefinition, AgentServiceDefinition, type NodeService } from '#codec'
 import type { State } from '#state'
 import type { CheckDefinitionBody, ServiceDefinitionBody } from './config-definitions.ts'
-import { type CheckEntry, LocalChecks, type Origin } from './local-checks.ts'
+import { type CheckEntry, LocalChecks, type LocalChecksOptions, type Origin } from './local-checks.ts'
 import { type CheckSpec, limitChecks, ownCheck, withoutSidecar } from './local-definitions.ts'
 import { localAgentError } from './local-errors.ts'
 import { LocalFiles } from './local-files.ts'
@@ -27,10 +27,8 @@ import {
 } from './local-records.ts'
 import { LocalServices, type ServiceEntry, type ServicePlan } from './local-services.ts'
 
-export interface RegistryOptions {
-  readonly nodeName: string
+export interface RegistryOptions extends LocalChecksOptions {
   readonly dataDir: string
-  readonly checkUpdateIntervalMs: number
 }
 
 export interface RegistryModules {
