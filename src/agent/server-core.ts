@@ -159,6 +159,7 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     metrics,
     operations: federation.operations,
     minSessionTtlMs: config.sessionTtlMinMs,
+    waits: { defaultMs: config.defaultQueryTimeMs, maxMs: config.maxQueryTimeMs },
     acl: aclPort(options, tokens, federation),
   })
   parts.endpoints = endpoints

@@ -4,7 +4,7 @@
  */
 import { request } from 'node:http'
 import { Metrics, messageOf, seededRandom, silentLogger, systemClock } from '#base'
-import { type AclPort, Endpoints, endpointError, NO_ACLS, type Router } from '#endpoints'
+import { type AclPort, Endpoints, endpointError, NO_ACLS, type Router, type Waits } from '#endpoints'
 import { netError } from '#net'
 import { State } from '#state'
 import { openMemory } from '#store'
@@ -42,8 +42,10 @@ function keys(nodes: number) {
   return { list: answer, install: answer, use: refuse, remove: answer }
 }
 
-/** dc1 is the primary. */
-export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> } = {}): Promise<TwoDatacenters> {
+/** dc1 is the primary. @param options.waits - of dc1 alone */
+export async function twoDatacenters(
+  options: { readonly acl?: Partial<AclPort>; readonly waits?: Waits } = {},
+): Promise<TwoDatacenters> {
   const members = new Map<string, Datacenter>()
   const failing = new Map<string, 'unreachable' | 'hang'>()
   const closers: (() => Promise<void>)[] = []
@@ -61,6 +63,7 @@ export async function twoDatacenters(options: { readonly acl?: Partial<AclPort> 
       router,
       random: seededRandom(name === 'dc1' ? 1 : 2),
       acl: { ...NO_ACLS, ...options.acl },
+      ...(name === 'dc1' && options.waits && { waits: options.waits }),
       ports: {
         keyring: { lan: keys(1), wan: keys(2) },
         events: { fire: async (name, payload) => void events.push({ name, payload }) },

@@ -44,7 +44,7 @@ import { ALL_RIGHTS, type Facts, type Rights } from './rights.ts'
 import { DEFAULT_MIN_TTL_MS } from './session.ts'
 import { Snapshots } from './snapshots.ts'
 import { TokenResolver } from './token-resolver.ts'
-import { cappedWaitMs, WAIT_JITTER_FRACTION } from './waits.ts'
+import { cappedWaitMs, DEFAULT_WAITS, WAIT_JITTER_FRACTION, type Waits } from './waits.ts'
 
 /** Longest time for the leader's answer, the wait for an election included. */
 const LEADER_TIMEOUT_MS = 20_000
@@ -62,6 +62,8 @@ export interface EndpointsOptions {
   readonly limits?: Partial<LiveLimits>
   /** The shortest TTL that a session may have. */
   readonly minSessionTtlMs?: number
+  /** `default_query_time`, `max_query_time`. */
+  readonly waits?: Waits
   /** Access control; without it everyone may do everything. */
   readonly acl?: AclPort
   /** Operations that other parts bring, beside those of this folder. */
@@ -85,6 +87,7 @@ export class Endpoints {
   readonly snapshots: Snapshots
   readonly #tokens: TokenResolver
   readonly #forwarder: Forwarder
+  readonly #waits: Waits
   readonly #facts: Facts
   readonly #answers: LiveAnswers
   readonly #readContext: ReadContext
@@ -98,7 +101,8 @@ export class Endpoints {
     this.#options = options
     this.acl = options.acl ?? NO_ACLS
     this.#facts = { acl: this.acl, look: (query) => options.state.read(query).value }
-    this.#forwarder = new Forwarder(options.router)
+    this.#waits = options.waits ?? DEFAULT_WAITS
+    this.#forwarder = new Forwarder(options.router, this.#waits)
     this.#tokens = new TokenResolver({
       ...options,
       acl: this.acl,
@@ -362,12 +366,17 @@ export class Endpoints {
   }
 
   /**
-   * How long a read waits for a change, jitter included.
+   * How long someone waits for a change, without jitter.
    *
    * @param maxQueryTimeNs - as asked for; 0 for the default
    */
+  cappedWaitMs(maxQueryTimeNs: number): number {
+    return cappedWaitMs(this.#waits, maxQueryTimeNs)
+  }
+
+  /** The same, stretched by chance, so that many do not end together. */
   waitMs(maxQueryTimeNs: number): number {
-    const askedMs = cappedWaitMs(maxQueryTimeNs)
+    const askedMs = this.cappedWaitMs(maxQueryTimeNs)
     return askedMs + this.#options.random.float() * askedMs * WAIT_JITTER_FRACTION
   }
 

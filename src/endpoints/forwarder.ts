@@ -9,7 +9,7 @@ import { remoteCode } from './addressing.ts'
 import { endpointError } from './errors.ts'
 import type { Route, WireCall } from './operation.ts'
 import type { ForwardRequest, Router } from './ports.ts'
-import { forwardTimeoutMs } from './waits.ts'
+import { forwardedWait, type Waits } from './waits.ts'
 
 /** Added to the error of another datacenter, once per hop. */
 const HOP_PREFIX = 'rpc error making call: '
@@ -32,9 +32,11 @@ export interface Forwarded<A> {
 
 export class Forwarder {
   readonly #router: Router
+  readonly #waits: Waits
 
-  constructor(router: Router) {
+  constructor(router: Router, waits: Waits) {
     this.#router = router
+    this.#waits = waits
   }
 
   /** A call that the primary answers about a token that is not here. */
@@ -71,9 +73,9 @@ export class Forwarder {
     datacenter: string,
     signal: AbortSignal | undefined,
   ): Promise<Buffer> {
-    const there = operation.route?.with(args, datacenter) ?? { ...args, Datacenter: datacenter }
+    const { args: asked, timeoutMs } = forwardedWait(this.#waits, args)
+    const there = operation.route?.with(asked, datacenter) ?? { ...asked, Datacenter: datacenter }
     const body = encode(operation.args, there)
-    const timeoutMs = forwardTimeoutMs(args)
     const repeatable = operation.access === 'read'
     return this.#send({ datacenter, method: operation.name, body, timeoutMs, repeatable, ...(signal && { signal }) })
   }

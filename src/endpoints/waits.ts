@@ -2,10 +2,15 @@
  * How long calls wait: reads for a change, calls to other datacenters for their answer.
  */
 
-/** A read without MaxQueryTime waits this long. */
-export const DEFAULT_WAIT_MS = 300_000
-/** Longest wait; what is asked above it is cut. */
-export const MAX_WAIT_MS = 600_000
+/** The limits of waits, as the configuration sets them. */
+export interface Waits {
+  /** `default_query_time`: a read without MaxQueryTime waits this long. */
+  readonly defaultMs: number
+  /** `max_query_time`: the longest wait; what is asked above it is cut. */
+  readonly maxMs: number
+}
+
+export const DEFAULT_WAITS: Waits = { defaultMs: 300_000, maxMs: 600_000 }
 /** A wait is stretched by up to this part of itself, so that many do not end together. */
 export const WAIT_JITTER_FRACTION = 1 / 16
 /** Added to the wait when another datacenter is asked: time for the way there and back. */
@@ -15,14 +20,24 @@ const FORWARD_TIMEOUT_MS = 60_000
 const NS_PER_MS = 1_000_000
 
 /** The asked wait in milliseconds: default and cap applied, jitter not. */
-export function cappedWaitMs(maxQueryTimeNs: number): number {
+export function cappedWaitMs({ defaultMs, maxMs }: Waits, maxQueryTimeNs: number): number {
   const askedMs = maxQueryTimeNs / NS_PER_MS
-  return askedMs > 0 ? Math.min(askedMs, MAX_WAIT_MS) : DEFAULT_WAIT_MS
+  return Math.min(askedMs > 0 ? askedMs : defaultMs, maxMs)
 }
 
-/** Longer for a read that waits for a change. */
-export function forwardTimeoutMs(args: object): number {
-  const waits = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
-  if (!waits || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') return FORWARD_TIMEOUT_MS
-  return cappedWaitMs(args.MaxQueryTime) * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS
+/** What another datacenter is asked, and how long it may take: longer for a read that waits for a change. */
+export function forwardedWait<A extends object>(
+  waits: Waits,
+  args: A,
+): { readonly args: A; readonly timeoutMs: number } {
+  const blocks = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
+  if (!blocks || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') {
+    return { args, timeoutMs: FORWARD_TIMEOUT_MS }
+  }
+  const waitMs = cappedWaitMs(waits, args.MaxQueryTime)
+  return {
+    // The wait is said, so that it ends there when we expect it to: the other datacenter has defaults of its own.
+    args: { ...args, MaxQueryTime: Math.round(waitMs * NS_PER_MS) },
+    timeoutMs: waitMs * (1 + WAIT_JITTER_FRACTION) + FORWARD_HOLD_MS,
+  }
 }

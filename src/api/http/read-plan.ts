@@ -63,8 +63,6 @@ export interface ReadPlan {
   readonly heldBytes: number
 }
 
-export const DEFAULT_WAIT_MS = 300_000
-export const MAX_WAIT_MS = 600_000
 /** A wait is stretched by up to this part of itself, so that many do not end together. */
 const JITTER_PARTS = 16
 /** In so many steps: the runtime keeps timers of one length together, and thousands of lengths are dear. */
@@ -245,9 +243,9 @@ class Plan<A, R> implements ReadPlan {
   }
 
   #waitMs(): number {
-    const asked = this.#options.args.MaxQueryTime / NS_PER_MS
-    const wait = Math.min(asked > 0 ? asked : DEFAULT_WAIT_MS, MAX_WAIT_MS)
-    const step = this.#options.ports.random.int(JITTER_STEPS) / JITTER_STEPS
+    const { ports, args } = this.#options
+    const wait = ports.endpoints.cappedWaitMs(args.MaxQueryTime)
+    const step = ports.random.int(JITTER_STEPS) / JITTER_STEPS
     return Math.ceil(wait + (wait / JITTER_PARTS) * step)
   }
 

@@ -67,6 +67,28 @@ test('a blocking read for an index that never comes answers at the end of its wa
   assert.deepEqual(later.body, now.body)
 })
 
+test('default_query_time and max_query_time end a wait, here and in another datacenter', {
+  timeout: 30_000,
+}, async (context) => {
+  const short = await twoDatacenters({ waits: { defaultMs: 20, maxMs: 40 } })
+  const base = { clock: systemClock, random: seededRandom(1), log: silentLogger, metrics: new Metrics() }
+  const server = httpApi({ ...base, endpoints: short.dc1.endpoints, agent: emptyAgent() })
+  context.after(async () => {
+    await server.close()
+    await short.close()
+  })
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
+  for (const wait of ['', '&wait=300s']) {
+    for (const path of ['/v1/catalog/services?', '/v1/catalog/services?dc=dc2&', '/v1/event/list?']) {
+      const { headers } = await ask(port, 'GET', path)
+      const index = headers['x-consul-index']
+      const later = await ask(port, 'GET', `${path}index=${index}${wait}`)
+      assert.equal(later.status, 200)
+      assert.equal(later.headers['x-consul-index'], index)
+    }
+  }
+})
+
 test('a thousand watchers of one service are woken by one change with the same bytes', async () => {
   const port = await serve({ maxConnectionsPerClient: 0 })
   await register('crowd', 1)

@@ -5,12 +5,9 @@ import type { AgentPort } from '../agent-port.ts'
 import { apiError } from '../errors.ts'
 import { type Answer, jsonAnswer } from '../http/answer.ts'
 import { readOptions } from '../http/read-options.ts'
-import { DEFAULT_WAIT_MS, MAX_WAIT_MS } from '../http/read-plan.ts'
 import type { ApiRequest } from '../http/request.ts'
 import { agentServiceJson, contentHashOf } from './agent-json.ts'
 import type { RoutePorts } from './read-route.ts'
-
-const NS_PER_MS = 1_000_000
 
 /** Answers at once, or when the hash is no longer the one that was given, or when the wait is over. */
 export async function waitForHash(ports: RoutePorts, agent: AgentPort, request: ApiRequest): Promise<Answer> {
@@ -18,7 +15,7 @@ export async function waitForHash(ports: RoutePorts, agent: AgentPort, request: 
   const given = request.query.get('hash') ?? ''
   const first = current(agent, request)
   if (given === '' || first.hash !== given) return first.answer
-  const waitMs = Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS)
+  const waitMs = ports.endpoints.cappedWaitMs(MaxQueryTime)
   return new Promise((resolve, reject) => {
     const finish = () => {
       stopListening()

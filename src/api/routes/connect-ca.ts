@@ -15,24 +15,22 @@ import { connectCa, internal } from '#endpoints'
 import type { AgentPort } from '../agent-port.ts'
 import { bareAnswer, EMPTY_ANSWER, jsonAnswer } from '../http/answer.ts'
 import { readOptions } from '../http/read-options.ts'
-import { asJson, DEFAULT_WAIT_MS, MAX_WAIT_MS } from '../http/read-plan.ts'
+import { asJson } from '../http/read-plan.ts'
 import { decodeBody, isSet, MAX_JSON_BODY_BYTES } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
 import { guarded, type Need, needServiceWrite } from './agent-rights.ts'
 import { type RoutePorts, readRoute } from './read-route.ts'
-
-const NS_PER_MS = 1_000_000
 
 export function connectCaRoutes(ports: RoutePorts, agent: AgentPort): Route[] {
   const configuration = { GET: configurationHandler(ports), PUT: configureHandler(ports) }
   return [
     { pattern: '/v1/connect/ca/roots', methods: { GET: rootsHandler(ports) } },
     { pattern: '/v1/agent/connect/ca/roots', methods: { GET: rootsHandler(ports) } },
-    { pattern: '/v1/agent/connect/ca/leaf/', methods: { GET: guarded(ports, leafNeed, leafHandler(agent)) } },
+    { pattern: '/v1/agent/connect/ca/leaf/', methods: { GET: guarded(ports, leafNeed, leafHandler(ports, agent)) } },
     { pattern: '/v1/connect/ca/configuration', methods: configuration },
     {
       pattern: '/v1/internal/proxy-snapshot/',
-      methods: { GET: guarded(ports, snapshotNeed(agent), snapshotHandler(agent)) },
+      methods: { GET: guarded(ports, snapshotNeed(agent), snapshotHandler(ports, agent)) },
     },
     { pattern: '/v1/internal/service-dump', methods: { GET: dumpHandler(ports) } },
   ]
@@ -89,13 +87,13 @@ function snapshotNeed(agent: AgentPort): Need {
 }
 
 /** What a sidecar of this agent is to do; blocks on the hash of what it has. */
-function snapshotHandler(agent: AgentPort): Handler {
+function snapshotHandler(ports: RoutePorts, agent: AgentPort): Handler {
   return call(async (request) => {
     const { MaxQueryTime } = readOptions(request.query)
     const { snapshot, hash } = await agent.proxySnapshot(request.rest, {
       hash: request.query.get('hash') ?? '',
       token: request.token,
-      waitMs: Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS),
+      waitMs: ports.endpoints.cappedWaitMs(MaxQueryTime),
       signal: request.signal,
     })
     return jsonAnswer(snapshot, request.pretty, ['X-Consul-Contenthash', hash])
@@ -103,10 +101,10 @@ function snapshotHandler(agent: AgentPort): Handler {
 }
 
 /** Waits for a renewed certificate as other reads wait for a change. */
-function leafHandler(agent: AgentPort): Handler {
+function leafHandler(ports: RoutePorts, agent: AgentPort): Handler {
   return call(async (request) => {
     const { MinQueryIndex, MaxQueryTime } = readOptions(request.query)
-    const waitMs = Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS)
+    const waitMs = ports.endpoints.cappedWaitMs(MaxQueryTime)
     const { certificate, index } = await agent.leaf(request.rest, {
       minIndex: MinQueryIndex,
       waitMs,

@@ -12,7 +12,7 @@ import { apiError } from '../errors.ts'
 import { type Answer, jsonAnswer } from '../http/answer.ts'
 import { MAX_PARKED } from '../http/parked-reads.ts'
 import { readOptions } from '../http/read-options.ts'
-import { DEFAULT_WAIT_MS, FILTERED_HEADER, MAX_WAIT_MS } from '../http/read-plan.ts'
+import { FILTERED_HEADER } from '../http/read-plan.ts'
 import type { ApiRequest } from '../http/request.ts'
 import { call, type Handler, type Route } from '../http/route.ts'
 import { rightsOf } from './agent-rights.ts'
@@ -20,7 +20,6 @@ import type { RoutePorts } from './read-route.ts'
 
 /** Gossip takes 512 bytes with the event's own; more is read only to say so. */
 const MAX_PAYLOAD_BYTES = 4_096
-const NS_PER_MS = 1_000_000
 /** Of a list without events. */
 const NO_EVENT_INDEX = '1'
 
@@ -69,7 +68,7 @@ function checkedFilters(query: URLSearchParams) {
 function listHandler(ports: RoutePorts, agent: AgentPort): Handler {
   return call(async (request) => {
     const { MaxQueryTime } = readOptions(request.query)
-    const waitMs = Math.min(MaxQueryTime > 0 ? MaxQueryTime / NS_PER_MS : DEFAULT_WAIT_MS, MAX_WAIT_MS)
+    const waitMs = ports.endpoints.cappedWaitMs(MaxQueryTime)
     await rightsOf(ports, request)
     const name = request.query.get('name') ?? ''
     const listed = () => agent.events.list().filter((event) => name === '' || event.Name === name)
