@@ -77,7 +77,9 @@ const LIMIT_KEYS: KeyTable = {
     http_max_conns_per_client: used('int', 'HTTP connections per address', { default: '200' }),
     https_handshake_timeout: used('duration', 'Time for a TLS handshake of HTTPS', { default: '"5s"' }),
     rpc_handshake_timeout: used('duration', 'Time for a TLS handshake on the server port', { default: '"5s"' }),
-    rpc_client_timeout: used('duration', 'Time until a call between servers is given up', { default: '"60s"' }),
+    rpc_client_timeout: used('duration', 'Time for a call to another datacenter that does not wait for a change', {
+      default: '"60s"',
+    }),
     rpc_max_conns_per_client: used('int', 'Connections per address on the server port', { default: '100' }),
     kv_max_value_size: used('int', 'Largest KV value, in bytes', { default: '524288' }),
     txn_max_req_len: used('int', 'Largest transaction, in bytes', { default: '524288' }),

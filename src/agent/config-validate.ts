@@ -288,6 +288,7 @@ function validateValues(rules: Rules): void {
     if (reader.durationMs(key, MIN_INTERVAL_MS) < MIN_INTERVAL_MS)
       invalid(rules, key, `it is below ${MIN_INTERVAL_MS}ms`)
   }
+  if (config.limits.rpcClientTimeoutMs <= 0) invalid(rules, 'limits.rpc_client_timeout', 'it must be above 0')
   if (config.maxQueryTimeMs <= 0) invalid(rules, 'max_query_time', 'it must be above 0')
   if (config.defaultQueryTimeMs <= 0 || config.defaultQueryTimeMs > config.maxQueryTimeMs) {
     invalid(rules, 'default_query_time', 'it must be above 0 and not above max_query_time')

@@ -159,7 +159,11 @@ async function build(options: CoreOptions, modules: CoreModules, undo: Undo): Pr
     metrics,
     operations: federation.operations,
     minSessionTtlMs: config.sessionTtlMinMs,
-    waits: { defaultMs: config.defaultQueryTimeMs, maxMs: config.maxQueryTimeMs },
+    waits: {
+      defaultMs: config.defaultQueryTimeMs,
+      maxMs: config.maxQueryTimeMs,
+      callMs: config.limits.rpcClientTimeoutMs,
+    },
     acl: aclPort(options, tokens, federation),
   })
   parts.endpoints = endpoints

@@ -62,7 +62,7 @@ export interface EndpointsOptions {
   readonly limits?: Partial<LiveLimits>
   /** The shortest TTL that a session may have. */
   readonly minSessionTtlMs?: number
-  /** `default_query_time`, `max_query_time`. */
+  /** `default_query_time`, `max_query_time`, `limits.rpc_client_timeout`. */
   readonly waits?: Waits
   /** Access control; without it everyone may do everything. */
   readonly acl?: AclPort

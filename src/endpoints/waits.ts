@@ -8,15 +8,15 @@ export interface Waits {
   readonly defaultMs: number
   /** `max_query_time`: the longest wait; what is asked above it is cut. */
   readonly maxMs: number
+  /** `limits.rpc_client_timeout`: the longest time for a call to another datacenter that does not wait for a change. */
+  readonly callMs: number
 }
 
-export const DEFAULT_WAITS: Waits = { defaultMs: 300_000, maxMs: 600_000 }
+export const DEFAULT_WAITS: Waits = { defaultMs: 300_000, maxMs: 600_000, callMs: 60_000 }
 /** A wait is stretched by up to this part of itself, so that many do not end together. */
 export const WAIT_JITTER_FRACTION = 1 / 16
 /** Added to the wait when another datacenter is asked: time for the way there and back. */
 const FORWARD_HOLD_MS = 7_000
-/** Longest time for a call to another datacenter that does not wait for a change. */
-const FORWARD_TIMEOUT_MS = 60_000
 const NS_PER_MS = 1_000_000
 
 /** The asked wait in milliseconds: default and cap applied, jitter not. */
@@ -32,7 +32,7 @@ export function forwardedWait<A extends object>(
 ): { readonly args: A; readonly timeoutMs: number } {
   const blocks = 'MinQueryIndex' in args && args.MinQueryIndex !== 0
   if (!blocks || !('MaxQueryTime' in args) || typeof args.MaxQueryTime !== 'number') {
-    return { args, timeoutMs: FORWARD_TIMEOUT_MS }
+    return { args, timeoutMs: waits.callMs }
   }
   const waitMs = cappedWaitMs(waits, args.MaxQueryTime)
   return {

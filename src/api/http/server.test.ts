@@ -70,7 +70,7 @@ test('a blocking read for an index that never comes answers at the end of its wa
 test('default_query_time and max_query_time end a wait, here and in another datacenter', {
   timeout: 30_000,
 }, async (context) => {
-  const short = await twoDatacenters({ waits: { defaultMs: 20, maxMs: 40 } })
+  const short = await twoDatacenters({ waits: { defaultMs: 20, maxMs: 40, callMs: 60_000 } })
   const base = { clock: systemClock, random: seededRandom(1), log: silentLogger, metrics: new Metrics() }
   const server = httpApi({ ...base, endpoints: short.dc1.endpoints, agent: emptyAgent() })
   context.after(async () => {
