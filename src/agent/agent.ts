@@ -281,6 +281,8 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       kvMaxValueBytes: config.limits.kvMaxValueBytes,
       txnMaxBytes: config.limits.txnMaxRequestBytes,
       maxConnectionsPerClient: config.limits.httpMaxConnsPerClient,
+      maxHeaderBytes: config.httpConfig.maxHeaderBytes,
+      handshakeTimeoutMs: config.limits.httpsHandshakeTimeoutMs,
       responseHeaders: config.httpConfig.responseHeaders,
       degraded: () => core.federation.degraded(),
       blockEndpoints: config.httpConfig.blockEndpoints,

@@ -132,8 +132,8 @@ export const NETWORK_KEYS: KeyTable = {
     block_endpoints: used('strings', 'Paths that are refused, by prefix'),
     response_headers: used('string map', 'Headers of every answer'),
     allow_write_http_from: used('strings', 'CIDRs from which writes are taken; empty for all'),
-    max_header_bytes: used('int', 'Most bytes of request headers, 0 for the default of the HTTP server', {
-      default: '0',
+    max_header_bytes: used('int', 'Most bytes of request headers; beyond it the answer is 431', {
+      default: '0, for 16384',
     }),
     ...known('use_cache:b'),
   }),

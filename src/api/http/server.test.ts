@@ -171,6 +171,33 @@ test('HTTPS serves the same routes, and with a required client certificate only 
   await assert.rejects(get({ ca: ca.certPem }))
 })
 
+test('a client of HTTPS that shows no TLS within limits.https_handshake_timeout is cut off', {
+  timeout: 30_000,
+}, async () => {
+  const ca = createCertificateAuthority()
+  const issued = createCertificate({ ca, commonName: 'server.dc1.consul', dnsNames: ['localhost'], ipAddresses: [] })
+  const base = { clock: systemClock, random: seededRandom(1), log: silentLogger, metrics: new Metrics() }
+  const options = { ...base, endpoints: federation.dc1.endpoints, agent: emptyAgent(), handshakeTimeoutMs: 50 }
+  const server = httpApi(options)
+  servers.push(server)
+  const tls = { cert: issued.certPem, key: issued.keyPem, requestCert: false, rejectUnauthorized: false }
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0, tls })
+  const silent = connect(port, '127.0.0.1')
+  silent.on('error', () => {})
+  await new Promise((resolve) => silent.once('close', resolve))
+})
+
+test('http_config.max_header_bytes is the most that a request may have of headers, more than usual as well as less', async () => {
+  const headers = (bytes: number) => ({ headers: { 'X-Filler': 'x'.repeat(bytes) } })
+  const small = await serve({ maxHeaderBytes: 1_000 })
+  assert.equal((await ask(small, 'GET', '/v1/status/leader', headers(500))).status, 200)
+  assert.equal((await ask(small, 'GET', '/v1/status/leader', headers(1_000))).status, 431)
+  const usual = await serve()
+  assert.equal((await ask(usual, 'GET', '/v1/status/leader', headers(20_000))).status, 431)
+  const large = await serve({ maxHeaderBytes: 40_000 })
+  assert.equal((await ask(large, 'GET', '/v1/status/leader', headers(20_000))).status, 200)
+})
+
 test('a name that cannot stand in a header is answered like any other', async () => {
   const port = await serve()
   const { status, body } = await ask(port, 'GET', '/v1/agent/health/service/id/%E5%90%8D?format=text')

@@ -44,6 +44,10 @@ export interface HttpServerOptions {
   readonly metrics: Metrics
   /** `limits.http_max_conns_per_client`; 0: no limit. */
   readonly maxConnectionsPerClient?: number
+  /** `http_config.max_header_bytes`; 0: the runtime's limit, 16 KiB. */
+  readonly maxHeaderBytes?: number
+  /** `limits.https_handshake_timeout`. */
+  readonly handshakeTimeoutMs?: number
   /** `http_config.response_headers`. */
   readonly responseHeaders?: Readonly<Record<string, string>>
   /** `http_config.block_endpoints`: prefixes of paths. */
@@ -114,8 +118,11 @@ export class HttpServer {
   /** Opens a port. @throws HanseError LISTEN_FAILED */
   async listen(address: ListenAddress): Promise<Listener> {
     const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response)
-    const secure = address.tls ? createTlsServer({ ...address.tls }, handle) : undefined
-    const server = secure ?? createServer(handle)
+    const { maxHeaderBytes = 0, handshakeTimeoutMs: handshakeTimeout } = this.#options
+    const limits = maxHeaderBytes > 0 ? { maxHeaderSize: maxHeaderBytes } : {}
+    const shown = address.tls && { ...address.tls, ...limits, ...(handshakeTimeout && { handshakeTimeout }) }
+    const secure = shown ? createTlsServer(shown, handle) : undefined
+    const server = secure ?? createServer(limits, handle)
     server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS
     server.on(address.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connections.admit(socket))
     await listening(server, address)
