@@ -70,7 +70,10 @@ const DNS: KeyTable = {
   use_cache: used('bool', 'Answer from the cache of the agent', { default: 'false', reload: true }),
   cache_max_age: used('duration', 'Oldest cached answer', { default: '"0s"', reload: true }),
   recursor_timeout: used('duration', 'Time a recursor has', { default: '"2s"', reload: true }),
-  recursor_strategy: used('string', '`sequential` or `random`', { default: '"sequential"', reload: true }),
+  recursor_strategy: used('string', 'Order in which recursors are asked: `sequential` or `random`', {
+    default: '"sequential"',
+    reload: true,
+  }),
   enable_additional_node_meta_txt: used('bool', 'TXT records of node metadata in the additional section', {
     default: 'true',
     reload: true,

@@ -102,5 +102,6 @@ export function dnsSettings(config: RuntimeConfig): DnsSettings {
     soa: dnsConfig.soa,
     recursors: config.recursors,
     recursorTimeoutMs: dnsConfig.recursorTimeoutMs,
+    recursorStrategy: dnsConfig.recursorStrategy,
   }
 }

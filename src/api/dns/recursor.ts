@@ -1,17 +1,21 @@
 /**
- * Names outside our domains: asked of the configured servers, one after the other, by the transport that asked us.
+ * Names outside our domains: asked of the configured servers, one after the other, by the transport that asked us. Which
+ * comes first is for `recursor_strategy` to say.
  *
  * The question travels as it came, under an ID of our own from a port of its own, so that an answer cannot be guessed.
  */
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import { type Clock, parseHostPort, type Random } from '#base'
+import { type Clock, parseHostPort, type Random, shuffled } from '#base'
 import type { Transport } from './fit.ts'
 import { HEADER_BYTES, MAX_MESSAGE_BYTES } from './message.ts'
+import type { DnsSettings } from './settings.ts'
 
 const DNS_PORT = 53
 /** Questions that wait for other servers at one time. */
 export const MAX_FORWARDED = 512
+
+export type RecursorSettings = Pick<DnsSettings, 'recursors' | 'recursorTimeoutMs' | 'recursorStrategy'>
 
 export class Recursor {
   readonly #clock: Clock
@@ -27,14 +31,14 @@ export class Recursor {
   async ask(
     message: Buffer,
     transport: Transport,
-    servers: readonly string[],
-    timeoutMs: number,
+    { recursors, recursorTimeoutMs, recursorStrategy }: RecursorSettings,
   ): Promise<Buffer | undefined> {
+    const servers = recursorStrategy === 'random' ? shuffled(recursors, this.#random) : recursors
     if (this.#waiting >= MAX_FORWARDED) return undefined
     this.#waiting++
     try {
       for (const server of servers) {
-        const answer = await this.#one(message, transport, server, timeoutMs)
+        const answer = await this.#one(message, transport, server, recursorTimeoutMs)
         if (answer !== undefined) return answer
       }
       return undefined

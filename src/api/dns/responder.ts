@@ -106,8 +106,7 @@ export class Responder {
 
   async #recurse(question: Question, message: Buffer, transport: Transport): Promise<Buffer> {
     const { settings } = this.#resolver
-    const { recursors, recursorTimeoutMs } = settings
-    const answer = await this.#recursor.ask(message, transport, recursors, recursorTimeoutMs)
+    const answer = await this.#recursor.ask(message, transport, settings)
     if (answer !== undefined) return answer
     this.#options.metrics.count('hanse.dns.recursors_failed')
     const failed = resolution({ rcode: RCODE.SERVFAIL, authoritative: false })

@@ -149,6 +149,34 @@ test('DnsServer asks the next recursor when one is silent, and gives its answer 
   server.configure({})
 })
 
+test('recursor_strategy "random" asks each recursor first at some time, "sequential" always the first', async () => {
+  const upstreams = await Promise.all(
+    [1, 2].map(async (last) => {
+      const socket: Socket = createSocket('udp4')
+      socket.on('message', (message, from) => {
+        const { id } = oracle.decode(message)
+        const answers = [{ type: 'A', name: 'www.example.com', ttl: 1, data: `192.0.2.${last}` }]
+        socket.send(oracle.encode({ type: 'response', id, questions: [], answers }), from.port, from.address)
+      })
+      await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+      return socket
+    }),
+  )
+  const recursors = upstreams.map((socket) => `127.0.0.1:${socket.address().port}`)
+  const answeredBy = async (recursorStrategy: 'sequential' | 'random') => {
+    server.configure({ recursors, recursorStrategy, recursorTimeoutMs: 10_000 })
+    const seen = new Set<string>()
+    for (let asked = 0; asked < 40; asked++) {
+      seen.add(String((await askName('www.example.com', 'A', asked)).answers[0]?.data))
+    }
+    return [...seen].sort()
+  }
+  assert.deepEqual(await answeredBy('sequential'), ['192.0.2.1'])
+  assert.deepEqual(await answeredBy('random'), ['192.0.2.1', '192.0.2.2'])
+  for (const socket of upstreams) socket.close()
+  server.configure({})
+})
+
 test('DnsServer says what is wrong when its port is taken', async () => {
   await assert.rejects(server.listen({ host: '127.0.0.1', port }), {
     code: 'LISTEN_FAILED',

@@ -29,6 +29,8 @@ export interface DnsSettings {
   /** "host:port" of servers asked for names outside our domains; empty: those are refused. */
   readonly recursors: readonly string[]
   readonly recursorTimeoutMs: number
+  /** In the order in which they are named, or each time in another. */
+  readonly recursorStrategy: 'sequential' | 'random'
 }
 
 export const DEFAULT_DNS_SETTINGS: DnsSettings = {
@@ -45,6 +47,7 @@ export const DEFAULT_DNS_SETTINGS: DnsSettings = {
   soa: { refreshSeconds: 3600, retrySeconds: 600, expireSeconds: 86_400, minTtlSeconds: 0 },
   recursors: [],
   recursorTimeoutMs: 2000,
+  recursorStrategy: 'sequential',
 }
 
 /** The TTL of a service: by its name, else by the longest prefix, else "*". */
