@@ -101,7 +101,9 @@ const LIMIT_KEYS: KeyTable = {
   session_ttl_min: used('duration', 'Shortest TTL that a session may have', { default: '"10s"' }),
   disable_coordinates: used('bool', 'No network coordinates', { default: 'false' }),
   disable_remote_exec: used('bool', 'No remote execution; Hanse has none', { default: 'true' }),
-  disable_keyring_file: used('bool', 'Keep no gossip keys on disk', { default: 'false' }),
+  disable_keyring_file: used('bool', 'Keep no gossip keys on disk: each start begins with `encrypt`', {
+    default: 'false',
+  }),
 }
 
 const ACL_KEYS: KeyTable = {

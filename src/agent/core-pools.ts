@@ -47,6 +47,7 @@ export function startPools(
         }),
     ...(encrypt ? { keyrings: { lan: [encrypt], wan: [encrypt] } } : {}),
     ...(config.dev && config.dataDir === '' ? {} : { dataDir }),
+    disableKeyringFile: config.disableKeyringFile,
     rejoinAfterLeave: config.rejoinAfterLeave,
     log: logSink.logger('agent.gossip'),
     metrics,

@@ -186,6 +186,8 @@ export interface GossipOptions {
   readonly keyrings?: { readonly lan?: readonly string[]; readonly wan?: readonly string[] }
   /** Snapshots and keyrings are kept in `<dataDir>/serf/`. Absent: nothing is kept. */
   readonly dataDir?: string
+  /** Keyrings are neither read from `dataDir` nor kept there: each start begins with `keyrings`. */
+  readonly disableKeyringFile?: boolean
   readonly rejoinAfterLeave?: boolean
   readonly log?: Logger
   readonly metrics?: Metrics

@@ -164,6 +164,29 @@ test('a key rotation changes every keyring and its file, which is for its owner 
 })
 
 test(
+  'disableKeyringFile keeps no key on disk and reads none: a start begins with the configured key',
+  limit,
+  async () => {
+    const dataDir = await folder()
+    const keyring = join(dataDir, 'serf', 'local.keyring')
+    const options = { keyrings: { lan: [KEY] }, dataDir, disableKeyringFile: true }
+    const keysAtStart = async () => {
+      const a = await start('a', options)
+      const { keys } = await a.lan.keys.list()
+      assert.equal((await a.lan.keys.install(OTHER_KEY)).error, undefined)
+      await stop(a)
+      return keys
+    }
+    assert.deepEqual(await keysAtStart(), { [KEY]: 1 })
+    await assert.rejects(stat(keyring), (thrown) => codeOf(thrown) === 'ENOENT')
+    const before = JSON.stringify([OTHER_KEY])
+    await writeFile(keyring, before)
+    assert.deepEqual(await keysAtStart(), { [KEY]: 1 })
+    assert.equal(await readFile(keyring, 'utf8'), before)
+  },
+)
+
+test(
   'a restarted node finds its pool by the snapshot; one that left does not, unless it is told to',
   limit,
   async () => {

@@ -189,8 +189,10 @@ class ThreadClient {
 }
 
 function threadOptions(options: GossipOptions): ThreadOptions {
-  const { nodeName, datacenter, nodeId, lan, wan, keyrings = {}, dataDir, rejoinAfterLeave = false } = options
-  return { nodeName, datacenter, nodeId, lan, wan: wan && wanThreadOptions(wan), keyrings, dataDir, rejoinAfterLeave }
+  const { nodeName, datacenter, nodeId, lan, wan, keyrings = {}, dataDir } = options
+  const { disableKeyringFile = false, rejoinAfterLeave = false } = options
+  const pools = { lan, wan: wan && wanThreadOptions(wan) }
+  return { nodeName, datacenter, nodeId, ...pools, keyrings, dataDir, disableKeyringFile, rejoinAfterLeave }
 }
 
 /** The carrier stays on this side: functions do not cross threads. */

@@ -16,6 +16,7 @@ export interface ThreadOptions {
   readonly wan?: PoolOptions & { readonly carried: boolean }
   readonly keyrings: { readonly lan?: readonly string[]; readonly wan?: readonly string[] }
   readonly dataDir?: string
+  readonly disableKeyringFile: boolean
   readonly rejoinAfterLeave: boolean
 }
 

@@ -66,10 +66,10 @@ class GossipThread {
   }
 
   async #openPool(name: PoolName, localName: string, options: PoolOptions): Promise<PoolFacts> {
-    const { datacenter, nodeId, dataDir } = this.#options
+    const { datacenter, nodeId, dataDir, disableKeyringFile } = this.#options
     const file = (ending: string) =>
       dataDir && join(dataDir, 'serf', `${name === 'lan' ? 'local' : 'remote'}.${ending}`)
-    const keyringPath = file('keyring')
+    const keyringPath = disableKeyringFile ? undefined : file('keyring')
     const onError = (thrown: unknown) => this.#log(name, 'cannot write gossip files', thrown)
     const { keyring, snapshot } = await this.#openFiles(name, keyringPath, file('snapshot'), onError)
     const earlier = new Map(snapshot?.state.alive)
