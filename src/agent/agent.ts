@@ -6,9 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DnsServer, httpApi } from '#api'
-import { type Clock, CONSUL_VERSION, type Logger, type LogSink, Metrics, messageOf, type Random, sleep } from '#base'
-import { CoordinateUpdateRequest } from '#codec'
-import { coordinate } from '#endpoints'
+import { type Clock, CONSUL_VERSION, type LogSink, Metrics, type Random, sleep } from '#base'
 import type { TlsIdentity } from '#net'
 import type { Engine } from '#store'
 import { isTokenKind } from './agent-tokens.ts'
@@ -20,16 +18,13 @@ import { dnsSettings, type OpenPorts, openPorts, tlsOptions } from './listeners.
 import { LocalAgent } from './local-agent.ts'
 import { MemberReconcile } from './member-reconcile.ts'
 import { makeDataDirectory, nodeIdOf } from './node-id.ts'
+import { publishCoordinate } from './own-coordinate.ts'
 import { ProxySnapshots } from './proxy-snapshots.ts'
 import { ServerAgent } from './server-agent.ts'
 import { type ServerCore, startServerCore } from './server-core.ts'
 import { loadIdentity } from './tls-files.ts'
 import { UserEvents } from './user-events.ts'
 import { ownAccess, Watches } from './watches.ts'
-
-/** How often this node's own network coordinate goes into the catalog. */
-const COORDINATE_INTERVAL_MS = 15_000
-const FIRST_COORDINATE_MS = 1_000
 
 export interface AgentOptions {
   readonly config: RuntimeConfig
@@ -220,7 +215,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     }
     const proxies = leafs && new ProxySnapshots(here, { ...core, leafs, clock, log: log.named('proxies') })
     stops.push(() => leafs?.stop())
-    stops.push(publishCoordinate(core, config.nodeName, clock, log))
+    if (!config.disableCoordinates) stops.push(publishCoordinate(config.nodeName, { ...core, lan, clock, log }))
 
     const leave = async () => {
       log.info('leaving')
@@ -308,23 +303,5 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
   } catch (error) {
     await shutdown()
     throw error
-  }
-}
-
-/** Keeps this node's coordinate in the catalog, for `near` and `rtt`. */
-function publishCoordinate(core: ServerCore, node: string, clock: Clock, log: Logger): () => void {
-  const publish = async () => {
-    try {
-      const update = CoordinateUpdateRequest.of({ Node: node, Coord: core.gossip.lan.coordinate() })
-      await core.endpoints.call(coordinate.update, update, { internal: true })
-    } catch (error) {
-      log.debug('the coordinate was not published', { error: messageOf(error) })
-    }
-  }
-  const first = clock.after(FIRST_COORDINATE_MS, () => void publish())
-  const timer = clock.every(COORDINATE_INTERVAL_MS, () => void publish())
-  return () => {
-    first.cancel()
-    timer.cancel()
   }
 }

@@ -99,7 +99,11 @@ const LIMIT_KEYS: KeyTable = {
   default_query_time: used('duration', 'Longest wait of a blocking query that asks for none', { default: '"300s"' }),
   max_query_time: used('duration', 'Longest wait of any blocking query', { default: '"600s"' }),
   session_ttl_min: used('duration', 'Shortest TTL that a session may have', { default: '"10s"' }),
-  disable_coordinates: used('bool', 'No network coordinates', { default: 'false' }),
+  disable_coordinates: used(
+    'bool',
+    'Keep no network coordinate of this node in the catalog: `near` does not sort it, `rtt` does not know it',
+    { default: 'false' },
+  ),
   disable_remote_exec: used('bool', 'No remote execution; Hanse has none', { default: 'true' }),
   disable_keyring_file: used('bool', 'Keep no gossip keys on disk: each start begins with `encrypt`', {
     default: 'false',
