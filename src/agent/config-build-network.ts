@@ -69,7 +69,6 @@ export function checkPortsDiffer(
 
 export interface Addresses {
   readonly bindAddress: string
-  readonly clientAddresses: readonly string[]
   readonly advertiseAddress: string
   readonly advertiseAddressWan: string
   readonly listen: ListenAddresses
@@ -104,7 +103,6 @@ export function buildAddresses(reader: TreeReader, machine: Machine, problems: C
   const advertiseAddress = one('advertise_addr', isAny ? (privateAddress(machine) ?? '127.0.0.1') : bindAddress)
   return {
     bindAddress,
-    clientAddresses,
     advertiseAddress,
     advertiseAddressWan: one('advertise_addr_wan', advertiseAddress),
     listen: {
@@ -147,15 +145,11 @@ export function buildDns(reader: TreeReader): DnsConfig {
   return {
     nodeTtlMs: reader.durationMs('dns_config.node_ttl', 0),
     serviceTtlMs: Object.fromEntries(ttls.map(([service, ttl]) => [service, durationMs(ttl)])),
-    allowStale: reader.bool('dns_config.allow_stale', true),
-    maxStaleMs: reader.durationMs('dns_config.max_stale', 87_600 * 3_600_000),
     onlyPassing: reader.bool('dns_config.only_passing', false),
     udpAnswerLimit: reader.number('dns_config.udp_answer_limit', 3),
     aRecordLimit: reader.number('dns_config.a_record_limit', 0),
     enableTruncate: reader.bool('dns_config.enable_truncate', false),
     disableCompression: reader.bool('dns_config.disable_compression', false),
-    useCache: reader.bool('dns_config.use_cache', false),
-    cacheMaxAgeMs: reader.durationMs('dns_config.cache_max_age', 0),
     recursorTimeoutMs: reader.durationMs('dns_config.recursor_timeout', 2000),
     recursorStrategy: reader.string('dns_config.recursor_strategy') === 'random' ? 'random' : 'sequential',
     nodeMetaTxt: reader.bool('dns_config.enable_additional_node_meta_txt', true),

@@ -61,7 +61,6 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
 
     ...addresses,
     ports,
-    translateWanAddrs: reader.bool('translate_wan_addrs', false),
 
     domain: withoutDot(reader.string('domain', 'consul')),
     altDomain: withoutDot(reader.string('alt_domain', '')),
@@ -73,7 +72,6 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
       allowWriteHttpFrom: reader.strings('http_config.allow_write_http_from'),
       maxHeaderBytes: reader.number('http_config.max_header_bytes', 0),
     },
-    uiEnabled: reader.bool('ui_config.enabled', reader.bool('ui', false)),
 
     encrypt: reader.string('encrypt') || undefined,
     encryptVerifyIncoming: reader.bool('encrypt_verify_incoming', true),
@@ -89,10 +87,7 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     retryJoin: reader.strings('retry_join'),
     retryJoinIntervalMs: reader.durationMs('retry_interval', 30_000),
     retryJoinMaxAttempts: reader.number('retry_max', 0),
-    retryJoinWan: reader.strings('retry_join_wan'),
-    retryJoinIntervalWanMs: reader.durationMs('retry_interval_wan', 30_000),
     primaryGateways: reader.strings('primary_gateways'),
-    primaryGatewaysIntervalMs: reader.durationMs('primary_gateways_interval', 30_000),
     connect: {
       enabled: reader.bool('connect.enabled', true),
       enableMeshGatewayWanFederation: reader.bool('connect.enable_mesh_gateway_wan_federation', false),
@@ -100,10 +95,8 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
 
     rejoinAfterLeave: reader.bool('rejoin_after_leave', false),
     leaveOnTerminate: reader.bool('leave_on_terminate', false),
-    skipLeaveOnInterrupt: reader.bool('skip_leave_on_interrupt', true),
     performance: {
       leaveDrainTimeMs: reader.durationMs('performance.leave_drain_time', 5000),
-      rpcHoldTimeoutMs: reader.durationMs('performance.rpc_hold_timeout', 7000),
     },
 
     tls: buildTls(reader),
@@ -122,7 +115,6 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     checkUpdateIntervalMs: reader.durationMs('check_update_interval', 300_000),
     checkOutputMaxBytes: reader.number('check_output_max_size', 4096),
     discardCheckOutput: reader.bool('discard_check_output', false),
-    disableRemoteExec: reader.bool('disable_remote_exec', true),
     acl: buildAcl(reader),
 
     services: serviceBodies(tree, problems),

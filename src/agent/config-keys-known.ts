@@ -13,13 +13,13 @@ export const KNOWN_KEYS: KeyTable = {
       'acl_ttl:d advertise_addr_ipv4:s advertise_addr_ipv6:s advertise_addr_wan_ipv4:s advertise_addr_wan_ipv6:s ' +
       'advertise_reconnect_timeout:d auto_reload_config:b auto_reload_config_coalesce_interval:d ' +
       'default_intention_policy:s disable_anonymous_signature:b disable_host_node_id:b ' +
-      'disable_http_unprintable_char_filter:b disable_update_check:b discovery_max_stale:d enable_acl_replication:b ' +
+      'disable_http_unprintable_char_filter:b disable_remote_exec:b disable_update_check:b discovery_max_stale:d enable_acl_replication:b ' +
       'enable_agent_tls_for_checks:b enable_central_service_config:b enable_debug:b enable_local_script_checks:b ' +
       'enable_script_checks:b enable_syslog:b experiments:l license_path:s log_rotate_bytes:i log_rotate_duration:d ' +
-      'log_rotate_max_files:i non_voting_server:b partition:s protocol:i raft_prevote_disabled:b raft_protocol:i raft_snapshot_interval:d ' +
-      'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_max_wan:i segment:s ' +
-      'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d start_join_wan:l ' +
-      'syslog_facility:s tls_prefer_server_cipher_suites:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
+      'log_rotate_max_files:i non_voting_server:b partition:s primary_gateways_interval:d protocol:i raft_prevote_disabled:b raft_protocol:i raft_snapshot_interval:d ' +
+      'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_interval_wan:d retry_join_wan:l retry_max_wan:i segment:s ' +
+      'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d skip_leave_on_interrupt:b start_join_wan:l ' +
+      'syslog_facility:s tls_prefer_server_cipher_suites:b translate_wan_addrs:b ui:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
       'snapshot_agent:any audit:any',
   ),
   auto_config: knownSection({
@@ -53,6 +53,16 @@ export const KNOWN_KEYS: KeyTable = {
   reporting: knownSection({ license: knownSection(known('enabled:b')) }),
   rpc: knownSection(known('enable_streaming:b')),
   segments: knownSection(known('name:s bind:s port:i advertise:s rpc_listener:b'), 'objects'),
+  ui_config: knownSection({
+    ...known(
+      'enabled:b dir:s content_path:s metrics_provider:s metrics_provider_files:l metrics_provider_options_json:s ' +
+        'dashboard_url_templates:m',
+    ),
+    metrics_proxy: knownSection({
+      ...known('base_url:s path_allowlist:l'),
+      add_headers: knownSection(known('name:s value:s'), 'objects'),
+    }),
+  }),
   unix_sockets: knownSection(known('user:s group:s mode:s')),
   xds: knownSection(known('update_max_per_second:f')),
 }

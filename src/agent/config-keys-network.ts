@@ -60,15 +60,11 @@ const GOSSIP_WAN = gossipKeys({ gossip: '"500ms"', probe: '"5s"', timeout: '"3s"
 const DNS: KeyTable = {
   node_ttl: used('duration', 'TTL of node answers', { default: '"0s"', reload: true }),
   service_ttl: used('durations by name', 'TTL of service answers by name; `*` for all', { reload: true }),
-  allow_stale: used('bool', 'Any server answers from what it has', { default: 'true', reload: true }),
-  max_stale: used('duration', 'Oldest state that is used', { default: '"87600h"', reload: true }),
   only_passing: used('bool', 'Leave out instances in warning', { default: 'false', reload: true }),
   udp_answer_limit: used('int', 'Most answers in a UDP message', { default: '3', reload: true }),
   a_record_limit: used('int', 'Most A or AAAA answers, 0 for all', { default: '0', reload: true }),
   enable_truncate: used('bool', 'Set TC on a shortened UDP answer', { default: 'false', reload: true }),
   disable_compression: used('bool', 'Write names in full', { default: 'false', reload: true }),
-  use_cache: used('bool', 'Answer from the cache of the agent', { default: 'false', reload: true }),
-  cache_max_age: used('duration', 'Oldest cached answer', { default: '"0s"', reload: true }),
   recursor_timeout: used('duration', 'Time a recursor has', { default: '"2s"', reload: true }),
   recursor_strategy: used('string', 'Order in which recursors are asked: `sequential` or `random`', {
     default: '"sequential"',
@@ -84,7 +80,7 @@ const DNS: KeyTable = {
     expire: used('int', 'Expire', { default: '86400', reload: true }),
     min_ttl: used('int', 'TTL of negative answers', { default: '0', reload: true }),
   }),
-  ...known('prefer_namespace:b'),
+  ...known('allow_stale:b cache_max_age:d max_stale:d prefer_namespace:b use_cache:b'),
 }
 
 export const NETWORK_KEYS: KeyTable = {
@@ -98,7 +94,6 @@ export const NETWORK_KEYS: KeyTable = {
   ports: section('Ports; -1 is off, 0 any free one', PORTS),
   serf_lan: used('string', 'Address for LAN gossip', { default: 'bind_addr' }),
   serf_wan: used('string', 'Address for WAN gossip', { default: 'bind_addr' }),
-  translate_wan_addrs: used('bool', 'Answer with WAN addresses for other datacenters', { default: 'false' }),
 
   encrypt: used('string', 'Gossip key: 16, 24 or 32 bytes in base64, the same in all datacenters', { secret: true }),
   encrypt_verify_incoming: used('bool', 'Refuse gossip that is not encrypted', { default: 'true' }),

@@ -21,7 +21,6 @@ const IDENTITY_KEYS: KeyTable = {
   bootstrap: used('bool', 'The only server of its datacenter', { default: 'false' }),
   bootstrap_expect: used('int', 'Servers to wait for', { default: '0' }),
   leave_on_terminate: used('bool', 'Leave on SIGTERM', { default: 'false' }),
-  skip_leave_on_interrupt: used('bool', 'Do not leave on SIGINT', { default: 'true' }),
   rejoin_after_leave: used('bool', 'Join the known members again after a leave', { default: 'false' }),
   pid_file: used('string', 'File for the process id'),
 }
@@ -42,10 +41,7 @@ const JOIN_KEYS: KeyTable = {
   retry_join: used('strings', 'Addresses to join, tried until one answers'),
   retry_interval: used('duration', 'Time between two tries', { default: '"30s"' }),
   retry_max: used('int', 'Most tries, 0 for no end', { default: '0' }),
-  retry_join_wan: used('strings', 'WAN addresses; forbidden with federation through gateways'),
-  retry_interval_wan: used('duration', 'Time between two tries', { default: '"30s"' }),
   primary_gateways: used('strings', 'In a secondary: `host:port` of mesh gateways of the primary'),
-  primary_gateways_interval: used('duration', 'Time between two looks at primary_gateways', { default: '"30s"' }),
   connect: section('Service mesh', {
     enabled: used('bool', 'Run the mesh', { default: 'true' }),
     enable_mesh_gateway_wan_federation: used('bool', 'Datacenters reach each other through mesh gateways only', {
@@ -88,8 +84,7 @@ const LIMIT_KEYS: KeyTable = {
   }),
   performance: section('Timing', {
     leave_drain_time: used('duration', 'Time for open requests during a leave', { default: '"5s"' }),
-    rpc_hold_timeout: used('duration', 'Time a request waits for a leader', { default: '"7s"' }),
-    ...known('raft_multiplier:i grpc_keepalive_interval:d grpc_keepalive_timeout:d'),
+    ...known('rpc_hold_timeout:d raft_multiplier:i grpc_keepalive_interval:d grpc_keepalive_timeout:d'),
   }),
   check_update_interval: used('duration', 'Unchanged check output is written no more often', { default: '"5m"' }),
   check_output_max_size: used('int', 'Longest output of any check that is kept, in bytes; 32768 at most', {
@@ -104,7 +99,6 @@ const LIMIT_KEYS: KeyTable = {
     'Keep no network coordinate of this node in the catalog: `near` does not sort it, `rtt` does not know it',
     { default: 'false' },
   ),
-  disable_remote_exec: used('bool', 'No remote execution; Hanse has none', { default: 'true' }),
   disable_keyring_file: used('bool', 'Keep no gossip keys on disk: each start begins with `encrypt`', {
     default: 'false',
   }),
@@ -145,20 +139,6 @@ export const CONFIG_KEYS: KeyTable = {
   ...LOG_KEYS,
   ...LIMIT_KEYS,
   ...ACL_KEYS,
-  ui: used('bool', 'Old: `ui_config.enabled`', { default: 'false' }),
-  ui_config: section('Web interface', {
-    enabled: used('bool', 'Serve it under `/ui/`', { default: 'false (-dev: true)' }),
-    ...known('dir:s content_path:s metrics_provider:s metrics_provider_files:l metrics_provider_options_json:s'),
-    dashboard_url_templates: { kind: 'string map', status: 'known' },
-    metrics_proxy: {
-      kind: 'object',
-      status: 'known',
-      keys: {
-        ...known('base_url:s path_allowlist:l'),
-        add_headers: { kind: 'objects', status: 'known', keys: known('name:s value:s') },
-      },
-    },
-  }),
   watches: section('Programs or URLs that are called at each change of something', WATCH_KEYS, 'objects', {
     reload: true,
   }),

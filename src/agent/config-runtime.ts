@@ -64,15 +64,11 @@ export interface DnsConfig {
   readonly nodeTtlMs: number
   /** By service name; `*` for all, `web*` for a prefix. */
   readonly serviceTtlMs: Readonly<Record<string, number>>
-  readonly allowStale: boolean
-  readonly maxStaleMs: number
   readonly onlyPassing: boolean
   readonly udpAnswerLimit: number
   readonly aRecordLimit: number
   readonly enableTruncate: boolean
   readonly disableCompression: boolean
-  readonly useCache: boolean
-  readonly cacheMaxAgeMs: number
   readonly recursorTimeoutMs: number
   readonly recursorStrategy: 'sequential' | 'random'
   readonly nodeMetaTxt: boolean
@@ -168,19 +164,16 @@ export interface RuntimeConfig {
   readonly autopilot: AutopilotSettings
 
   readonly bindAddress: string
-  readonly clientAddresses: readonly string[]
   readonly advertiseAddress: string
   readonly advertiseAddressWan: string
   readonly listen: ListenAddresses
   readonly ports: PortsConfig
-  readonly translateWanAddrs: boolean
 
   readonly domain: string
   readonly altDomain: string
   readonly recursors: readonly string[]
   readonly dnsConfig: DnsConfig
   readonly httpConfig: HttpConfig
-  readonly uiEnabled: boolean
 
   /** Secret. Base64 of 16, 24 or 32 bytes; missing: gossip is not encrypted. */
   readonly encrypt: string | undefined
@@ -198,16 +191,12 @@ export interface RuntimeConfig {
   readonly retryJoinIntervalMs: number
   /** 0: no end. */
   readonly retryJoinMaxAttempts: number
-  readonly retryJoinWan: readonly string[]
-  readonly retryJoinIntervalWanMs: number
   readonly primaryGateways: readonly string[]
-  readonly primaryGatewaysIntervalMs: number
   readonly connect: { readonly enabled: boolean; readonly enableMeshGatewayWanFederation: boolean }
 
   readonly rejoinAfterLeave: boolean
   readonly leaveOnTerminate: boolean
-  readonly skipLeaveOnInterrupt: boolean
-  readonly performance: { readonly leaveDrainTimeMs: number; readonly rpcHoldTimeoutMs: number }
+  readonly performance: { readonly leaveDrainTimeMs: number }
 
   readonly tls: TlsConfig
   readonly serverName: string
@@ -225,7 +214,6 @@ export interface RuntimeConfig {
   readonly checkUpdateIntervalMs: number
   readonly checkOutputMaxBytes: number
   readonly discardCheckOutput: boolean
-  readonly disableRemoteExec: boolean
   readonly acl: AclConfig
 
   /** Bodies as `/v1/agent/service/register` takes them. */

@@ -174,7 +174,7 @@ function validateFederation(rules: Rules): void {
   }
   if (!config.server) conflict(rules, flag, 'it needs "server" to be true')
   if (!config.connect.enabled) conflict(rules, flag, 'it needs "connect.enabled" to be true')
-  if (config.retryJoinWan.length > 0) {
+  if (rules.reader.strings('retry_join_wan').length > 0) {
     conflict(
       rules,
       `"retry_join_wan" and ${flag}`,
@@ -205,7 +205,7 @@ function validateFederation(rules: Rules): void {
 
 function validateAddressLists(rules: Rules): void {
   const { config } = rules
-  const joins = { start_join: config.startJoin, retry_join: config.retryJoin, retry_join_wan: config.retryJoinWan }
+  const joins = { start_join: config.startJoin, retry_join: config.retryJoin }
   for (const [key, list] of Object.entries({ ...joins, primary_gateways: config.primaryGateways })) {
     for (const entry of list) {
       if (/(^|\s)provider=/.test(entry))
@@ -266,7 +266,7 @@ const AT_LEAST: Readonly<Record<string, number>> = {
 
 /** Intervals of loops: below this they would spin. */
 const MIN_INTERVAL_MS = 10
-const INTERVALS = ['retry_interval', 'retry_interval_wan', 'primary_gateways_interval'] as const
+const INTERVALS = ['retry_interval'] as const
 
 function validateValues(rules: Rules): void {
   const { config, reader } = rules

@@ -58,7 +58,7 @@ test('loadConfig() fills in the defaults of Consul', () => {
   assert.equal(config.bindAddress, '0.0.0.0')
   assert.equal(config.advertiseAddress, '10.1.2.3')
   assert.equal(config.advertiseAddressWan, '10.1.2.3')
-  assert.deepEqual(config.clientAddresses, ['127.0.0.1'])
+  assert.deepEqual(config.listen.http, ['127.0.0.1'])
   assert.deepEqual(config.ports, {
     http: 8500,
     https: -1,
@@ -78,9 +78,7 @@ test('loadConfig() fills in the defaults of Consul', () => {
   assert.equal(config.limits.httpMaxConnsPerClient, 200)
   assert.equal(config.dnsConfig.udpAnswerLimit, 3)
   assert.equal(config.leaveOnTerminate, false)
-  assert.equal(config.skipLeaveOnInterrupt, true)
   assert.equal(config.connect.enabled, true)
-  assert.equal(config.primaryGatewaysIntervalMs, 30_000)
   assert.equal(config.encrypt, undefined)
   assert.equal(config.sessionTtlMinMs, 10_000)
   assert.equal(config.reconnectTimeoutLanMs, 72 * 3_600_000)
@@ -280,7 +278,6 @@ test('loadConfig() applies -dev and lets files and flags override it', () => {
   assert.equal(config.bootstrap, true)
   assert.equal(config.dataDir, '')
   assert.equal(config.advertiseAddress, '127.0.0.1')
-  assert.equal(config.uiEnabled, true)
   assert.equal(config.logLevel, 'warn')
   assert.equal(config.ports.http, 0)
   assert.equal(config.ports.grpc, 8502)
@@ -302,10 +299,7 @@ test('loadConfig() says what validate prints for one expected server', () => {
 test('loadConfig() resolves address forms and refuses others', () => {
   assert.equal(load('bind_addr = "{{ GetInterfaceIP \\"eth1\\" }}"').config.bindAddress, '10.1.2.3')
   assert.equal(load('advertise_addr = "{{ GetPublicIP }}"').config.advertiseAddress, '203.0.113.5')
-  assert.deepEqual(load('client_addr = "127.0.0.1 {{ GetPrivateIP }}"').config.clientAddresses, [
-    '127.0.0.1',
-    '10.1.2.3',
-  ])
+  assert.deepEqual(load('client_addr = "127.0.0.1 {{ GetPrivateIP }}"').config.listen.dns, ['127.0.0.1', '10.1.2.3'])
   assert.match(faultOf('bind_addr = "{{ GetAllInterfaces | sort }}"').message, /expected an IP address/)
   assert.match(faultOf('bind_addr = "{{ GetNothing }}"').message, /is not understood/)
   assert.match(faultOf('bind_addr = "{{ GetInterfaceIP \\"eth9\\" }}"').message, /no address of this machine fits/)
@@ -415,7 +409,7 @@ test('loadConfig() refuses what cannot be run', () => {
     ['http_config { allow_write_http_from = ["10.0.0.0/33"] }', /is not a network/],
     ['domain = "a..b"', /is not a DNS domain/],
     ['gossip_lan { probe_interval = "0s" }', /"gossip_lan\.probe_interval" at .*: it must be above 0/],
-    ['primary_gateways_interval = "1ms"', /below 10ms/],
+    ['retry_interval = "1ms"', /below 10ms/],
     ['default_query_time = "700s"', /not above max_query_time/],
     ['session_ttl_min = "0s"', /"session_ttl_min" at .*: it must be above 0 and not above 24h/],
     ['session_ttl_min = "25h"', /not above 24h, the longest TTL/],
