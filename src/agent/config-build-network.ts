@@ -14,11 +14,9 @@ const PORT_KEYS: Readonly<Record<PortName, { key: string; otherwise: number }>> 
   server: { key: 'server', otherwise: 8300 },
   serfLan: { key: 'serf_lan', otherwise: 8301 },
   serfWan: { key: 'serf_wan', otherwise: 8302 },
-  grpc: { key: 'grpc', otherwise: -1 },
-  grpcTls: { key: 'grpc_tls', otherwise: 8503 },
 }
 
-const PORT_NAMES: readonly PortName[] = ['http', 'https', 'dns', 'server', 'serfLan', 'serfWan', 'grpc', 'grpcTls']
+const PORT_NAMES: readonly PortName[] = ['http', 'https', 'dns', 'server', 'serfLan', 'serfWan']
 
 /** Where a source stands that users did not write: -dev sets ports, and they are still defaults. */
 export const DEV_SOURCE = 'flag -dev'
@@ -42,8 +40,6 @@ export function buildPorts(reader: TreeReader, problems: ConfigProblems): PortsC
     server: port('server'),
     serfLan: port('serfLan'),
     serfWan: port('serfWan'),
-    grpc: port('grpc'),
-    grpcTls: port('grpcTls'),
     configured,
   }
 }
@@ -109,8 +105,6 @@ export function buildAddresses(reader: TreeReader, machine: Machine, problems: C
       http: many('addresses.http', clientAddresses),
       https: many('addresses.https', clientAddresses),
       dns: many('addresses.dns', clientAddresses),
-      grpc: many('addresses.grpc', clientAddresses),
-      grpcTls: many('addresses.grpc_tls', clientAddresses),
       server: bindAddress,
       serfLan: one('serf_lan', bindAddress),
       serfWan: one('serf_wan', bindAddress),

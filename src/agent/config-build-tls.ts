@@ -15,11 +15,10 @@ export function buildTls(reader: TreeReader): TlsConfig {
   return {
     internalRpc: buildInterface(reader, 'internal_rpc', 'verify_incoming_rpc'),
     https: buildInterface(reader, 'https', 'verify_incoming_https'),
-    grpc: buildInterface(reader, 'grpc', undefined),
   }
 }
 
-function buildInterface(reader: TreeReader, name: string, oldVerifyIncoming: string | undefined): TlsInterfaceConfig {
+function buildInterface(reader: TreeReader, name: string, oldVerifyIncoming: string): TlsInterfaceConfig {
   const text = (key: string) =>
     reader.string(`tls.${name}.${key}`) ?? reader.string(`tls.defaults.${key}`) ?? reader.string(key, '')
   const flag = (key: string) =>
@@ -33,10 +32,7 @@ function buildInterface(reader: TreeReader, name: string, oldVerifyIncoming: str
     certFile: text('cert_file'),
     keyFile: text('key_file'),
     verifyIncoming:
-      flag('verify_incoming') ||
-      (oldVerifyIncoming !== undefined &&
-        !reader.has(`tls.${name}.verify_incoming`) &&
-        reader.bool(oldVerifyIncoming, false)),
+      flag('verify_incoming') || (!reader.has(`tls.${name}.verify_incoming`) && reader.bool(oldVerifyIncoming, false)),
     // Checking the name of a server implies that its certificate is checked.
     verifyOutgoing: flag('verify_outgoing') || verifyServerHostname,
     verifyServerHostname,
@@ -53,7 +49,7 @@ function cipherSuitesOf(list: string): string[] {
     .filter((suite) => suite !== '')
 }
 
-const INTERFACES = ['defaults', 'internal_rpc', 'https', 'grpc'] as const
+const INTERFACES = ['defaults', 'internal_rpc', 'https'] as const
 
 /** How a fault is told. */
 interface Faults {

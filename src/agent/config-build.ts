@@ -74,8 +74,6 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     },
 
     encrypt: reader.string('encrypt') || undefined,
-    encryptVerifyIncoming: reader.bool('encrypt_verify_incoming', true),
-    encryptVerifyOutgoing: reader.bool('encrypt_verify_outgoing', true),
     disableKeyringFile: reader.bool('disable_keyring_file', false),
     gossipLan: buildGossip(reader, 'gossip_lan'),
     gossipWan: buildGossip(reader, 'gossip_wan'),
@@ -100,7 +98,6 @@ export function buildConfig({ tree, reader, machine, dev, problems }: BuildInput
     },
 
     tls: buildTls(reader),
-    serverName: reader.string('server_name', ''),
 
     logLevel: parseLogLevel(reader.string('log_level', 'info')) ?? 'info',
     logJson: reader.bool('log_json', false),
@@ -131,8 +128,6 @@ function buildAcl(reader: TreeReader): AclConfig {
     defaultPolicy: reader.string('acl.default_policy', 'allow'),
     downPolicy: reader.string('acl.down_policy', 'extend-cache'),
     tokenTtlMs: reader.durationMs('acl.token_ttl', 30_000),
-    policyTtlMs: reader.durationMs('acl.policy_ttl', 30_000),
-    roleTtlMs: reader.durationMs('acl.role_ttl', 0),
     enableTokenReplication: reader.bool('acl.enable_token_replication', false),
     enableTokenPersistence: reader.bool('acl.enable_token_persistence', false),
     enableKeyListPolicy: reader.bool('acl.enable_key_list_policy', false),

@@ -15,9 +15,9 @@ export const KNOWN_KEYS: KeyTable = {
       'default_intention_policy:s disable_anonymous_signature:b disable_host_node_id:b ' +
       'disable_http_unprintable_char_filter:b disable_remote_exec:b disable_update_check:b discovery_max_stale:d enable_acl_replication:b ' +
       'enable_agent_tls_for_checks:b enable_central_service_config:b enable_debug:b enable_local_script_checks:b ' +
-      'enable_script_checks:b enable_syslog:b experiments:l license_path:s log_rotate_bytes:i log_rotate_duration:d ' +
+      'enable_script_checks:b enable_syslog:b encrypt_verify_incoming:b encrypt_verify_outgoing:b experiments:l license_path:s log_rotate_bytes:i log_rotate_duration:d ' +
       'log_rotate_max_files:i non_voting_server:b partition:s primary_gateways_interval:d protocol:i raft_prevote_disabled:b raft_protocol:i raft_snapshot_interval:d ' +
-      'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_interval_wan:d retry_join_wan:l retry_max_wan:i segment:s ' +
+      'raft_snapshot_threshold:i raft_trailing_logs:i read_replica:b retry_interval_wan:d retry_join_wan:l retry_max_wan:i segment:s server_name:s ' +
       'serf_lan_allowed_cidrs:l serf_wan_allowed_cidrs:l server_rejoin_age_max:d skip_leave_on_interrupt:b start_join_wan:l ' +
       'syslog_facility:s tls_prefer_server_cipher_suites:b translate_wan_addrs:b ui:b ui_content_path:s ui_dir:s use_streaming_backend:b ' +
       'snapshot_agent:any audit:any',

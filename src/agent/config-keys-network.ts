@@ -3,7 +3,7 @@
  *
  * Source: the public configuration reference.
  */
-import { type KeyTable, known, section, used } from './config-spec.ts'
+import { type KeyTable, known, knownSection, section, used } from './config-spec.ts'
 
 const PORTS: KeyTable = {
   http: used('int', 'HTTP API and UI', { default: '8500' }),
@@ -12,17 +12,14 @@ const PORTS: KeyTable = {
   server: used('int', 'Servers: RPC, and WAN gossip through gateways', { default: '8300' }),
   serf_lan: used('int', 'LAN gossip, UDP and TCP', { default: '8301' }),
   serf_wan: used('int', 'WAN gossip; with federation through gateways only its number is told', { default: '8302' }),
-  grpc: used('int', 'gRPC without TLS', { default: '-1' }),
-  grpc_tls: used('int', 'gRPC over TLS', { default: '8503' }),
-  ...known('sidecar_min_port:i sidecar_max_port:i expose_min_port:i expose_max_port:i'),
+  ...known('grpc:i grpc_tls:i sidecar_min_port:i sidecar_max_port:i expose_min_port:i expose_max_port:i'),
 }
 
 const LISTENER_ADDRESSES: KeyTable = {
   http: used('string', 'HTTP', { default: 'client_addr' }),
   https: used('string', 'HTTPS', { default: 'client_addr' }),
   dns: used('string', 'DNS', { default: 'client_addr' }),
-  grpc: used('string', 'gRPC', { default: 'client_addr' }),
-  grpc_tls: used('string', 'gRPC over TLS', { default: 'client_addr' }),
+  ...known('grpc:s grpc_tls:s'),
 }
 
 const TLS_LISTENER: KeyTable = {
@@ -89,15 +86,17 @@ export const NETWORK_KEYS: KeyTable = {
   }),
   advertise_addr: used('string', 'Address told to the datacenter', { default: 'bind_addr, or the first private IPv4' }),
   advertise_addr_wan: used('string', 'Address told to other datacenters', { default: 'advertise_addr' }),
-  client_addr: used('string', 'Addresses for HTTP, DNS and gRPC, separated by blanks', { default: '"127.0.0.1"' }),
+  client_addr: used('string', 'Addresses for HTTP and DNS, separated by blanks', { default: '"127.0.0.1"' }),
   addresses: section('Addresses of single listeners', LISTENER_ADDRESSES),
   ports: section('Ports; -1 is off, 0 any free one', PORTS),
   serf_lan: used('string', 'Address for LAN gossip', { default: 'bind_addr' }),
   serf_wan: used('string', 'Address for WAN gossip', { default: 'bind_addr' }),
 
-  encrypt: used('string', 'Gossip key: 16, 24 or 32 bytes in base64, the same in all datacenters', { secret: true }),
-  encrypt_verify_incoming: used('bool', 'Refuse gossip that is not encrypted', { default: 'true' }),
-  encrypt_verify_outgoing: used('bool', 'Encrypt outgoing gossip', { default: 'true' }),
+  encrypt: used(
+    'string',
+    'Gossip key: 16, 24 or 32 bytes in base64, the same in all datacenters; with one all gossip is encrypted',
+    { secret: true },
+  ),
   gossip_lan: section('Timings of LAN gossip', GOSSIP_LAN),
   gossip_wan: section('Timings of WAN gossip', GOSSIP_WAN),
   reconnect_timeout: used('duration', 'A failed member is forgotten after', { default: '"72h"' }),
@@ -107,9 +106,13 @@ export const NETWORK_KEYS: KeyTable = {
     defaults: section('For all interfaces', { ...TLS_LISTENER, ...VERIFY_SERVER_HOSTNAME }),
     internal_rpc: section('Between servers', { ...TLS_LISTENER, ...VERIFY_SERVER_HOSTNAME }),
     https: section('HTTPS', TLS_LISTENER),
-    grpc: section('gRPC', { ...TLS_LISTENER, ...known('use_auto_cert:b') }),
+    grpc: knownSection(
+      known(
+        'ca_file:s ca_path:s cert_file:s key_file:s verify_incoming:b verify_outgoing:b tls_min_version:s ' +
+          'tls_cipher_suites:s use_auto_cert:b',
+      ),
+    ),
   }),
-  server_name: used('string', 'Name for TLS towards this agent', { default: 'node_name' }),
   ca_file: used('string', 'Old: `tls.defaults.ca_file`', { reload: true }),
   ca_path: used('string', 'Old: `tls.defaults.ca_path`', { reload: true }),
   cert_file: used('string', 'Old: `tls.defaults.cert_file`', { reload: true }),

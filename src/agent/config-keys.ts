@@ -109,9 +109,9 @@ const ACL_KEYS: KeyTable = {
     enabled: used('bool', 'Enforce ACLs', { default: 'false' }),
     default_policy: used('string', '`allow` or `deny`', { default: '"allow"' }),
     down_policy: used('string', '`allow`, `deny`, `extend-cache` or `async-cache`', { default: '"extend-cache"' }),
-    token_ttl: used('duration', 'How long a resolved token is used', { default: '"30s"' }),
-    policy_ttl: used('duration', 'How long a resolved policy is used', { default: '"30s"' }),
-    role_ttl: used('duration', 'How long a resolved role is used', { default: '"0s"' }),
+    token_ttl: used('duration', 'How long a token of another datacenter is used, with its policies and roles', {
+      default: '"30s"',
+    }),
     enable_token_replication: used('bool', 'Copy tokens from the primary', { default: 'false' }),
     enable_token_persistence: used('bool', 'Keep tokens set by the API', { default: 'false' }),
     enable_key_list_policy: used('bool', 'Listing keys needs its own right', { default: 'false' }),
@@ -125,7 +125,7 @@ const ACL_KEYS: KeyTable = {
       dns: used('string', 'For DNS', { secret: true }),
       ...known('master:s agent_master:s managed_service_provider:any'),
     }),
-    ...known('msp_disable_bootstrap:b'),
+    ...known('msp_disable_bootstrap:b policy_ttl:d role_ttl:d'),
   }),
 }
 

@@ -13,20 +13,16 @@ export interface PortsConfig {
   readonly server: number
   readonly serfLan: number
   readonly serfWan: number
-  readonly grpc: number
-  readonly grpcTls: number
   /** Ports that a file or flag set: if one is taken, that is an error; a default one is done without. */
   readonly configured: readonly PortName[]
 }
-export type PortName = 'http' | 'https' | 'dns' | 'server' | 'serfLan' | 'serfWan' | 'grpc' | 'grpcTls'
+export type PortName = 'http' | 'https' | 'dns' | 'server' | 'serfLan' | 'serfWan'
 
 /** Addresses to listen on, IPs without port. */
 export interface ListenAddresses {
   readonly http: readonly string[]
   readonly https: readonly string[]
   readonly dns: readonly string[]
-  readonly grpc: readonly string[]
-  readonly grpcTls: readonly string[]
   readonly server: string
   readonly serfLan: string
   readonly serfWan: string
@@ -57,7 +53,6 @@ export interface TlsInterfaceConfig {
 export interface TlsConfig {
   readonly internalRpc: TlsInterfaceConfig
   readonly https: TlsInterfaceConfig
-  readonly grpc: TlsInterfaceConfig
 }
 
 export interface DnsConfig {
@@ -104,8 +99,6 @@ export interface AclConfig {
   readonly defaultPolicy: string
   readonly downPolicy: string
   readonly tokenTtlMs: number
-  readonly policyTtlMs: number
-  readonly roleTtlMs: number
   readonly enableTokenReplication: boolean
   readonly enableTokenPersistence: boolean
   readonly enableKeyListPolicy: boolean
@@ -177,8 +170,6 @@ export interface RuntimeConfig {
 
   /** Secret. Base64 of 16, 24 or 32 bytes; missing: gossip is not encrypted. */
   readonly encrypt: string | undefined
-  readonly encryptVerifyIncoming: boolean
-  readonly encryptVerifyOutgoing: boolean
   readonly disableKeyringFile: boolean
   readonly gossipLan: GossipConfig
   readonly gossipWan: GossipConfig
@@ -199,7 +190,6 @@ export interface RuntimeConfig {
   readonly performance: { readonly leaveDrainTimeMs: number }
 
   readonly tls: TlsConfig
-  readonly serverName: string
 
   readonly logLevel: LogLevel
   readonly logJson: boolean

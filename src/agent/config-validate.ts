@@ -245,7 +245,6 @@ const ONE_OF: Readonly<Record<string, readonly string[]>> = {
   'tls.defaults.tls_min_version': MIN_VERSIONS,
   'tls.internal_rpc.tls_min_version': MIN_VERSIONS,
   'tls.https.tls_min_version': MIN_VERSIONS,
-  'tls.grpc.tls_min_version': MIN_VERSIONS,
 }
 
 const AT_LEAST: Readonly<Record<string, number>> = {

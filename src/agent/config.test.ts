@@ -66,8 +66,6 @@ test('loadConfig() fills in the defaults of Consul', () => {
     server: 8300,
     serfLan: 8301,
     serfWan: 8302,
-    grpc: -1,
-    grpcTls: 8503,
     configured: [],
   })
   assert.equal(config.domain, 'consul')
@@ -280,7 +278,6 @@ test('loadConfig() applies -dev and lets files and flags override it', () => {
   assert.equal(config.advertiseAddress, '127.0.0.1')
   assert.equal(config.logLevel, 'warn')
   assert.equal(config.ports.http, 0)
-  assert.equal(config.ports.grpc, 8502)
   assert.deepEqual(config.ports.configured, ['http'])
   assert.deepEqual(warnings, [])
 })
@@ -348,8 +345,6 @@ tls {
   assert.equal(tls.https.caFile, '/https-ca')
   assert.equal(tls.https.verifyIncoming, false)
   assert.equal(tls.https.minVersion, 'TLSv1.2')
-  assert.equal(tls.grpc.verifyServerHostname, false)
-  assert.equal(tls.grpc.verifyOutgoing, false)
   assert.equal(load('tls { https { verify_incoming = true } }').config.tls.https.verifyIncoming, true, 'no HTTPS port')
 })
 
@@ -418,7 +413,10 @@ test('loadConfig() refuses what cannot be run', () => {
       'tls_cipher_suites = "RC4"',
       /"tls_cipher_suites" at .*: "RC4" is no cipher suite of TLS 1.2 that is known: TLS_ECDHE_/,
     ],
-    ['tls { grpc { tls_cipher_suites = "toString" } }', /"tls.grpc.tls_cipher_suites" at .*: "toString" is no cipher/],
+    [
+      'tls { https { tls_cipher_suites = "toString" } }',
+      /"tls.https.tls_cipher_suites" at .*: "toString" is no cipher/,
+    ],
     [
       'tls { internal_rpc { verify_incoming = true } }',
       /"tls.internal_rpc.verify_incoming": there is no CA to verify by: set "tls.internal_rpc.ca_file"/,
@@ -466,7 +464,6 @@ test('loadConfig() takes the files that the Kubernetes chart writes', () => {
     'server.json',
   )
   const { config } = loadConfig({ args: ['-config-file', server], machine })
-  assert.equal(config.ports.grpcTls, 8502)
   assert.equal(config.tls.internalRpc.verifyServerHostname, true)
 })
 

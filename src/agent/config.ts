@@ -44,7 +44,6 @@ const DEV_DEFAULTS: TextObject = {
   log_level: 'debug',
   disable_keyring_file: true,
   connect: { enabled: true },
-  ports: { grpc: 8502, grpc_tls: 8503 },
   performance: { leave_drain_time: '0s' },
   gossip_lan: { gossip_interval: '100ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },
   gossip_wan: { gossip_interval: '100ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },

@@ -151,8 +151,6 @@ export function serverConfig(
       server: ports.server,
       serf_lan: ports.serfLan,
       serf_wan: ports.serfWan,
-      grpc: -1,
-      grpc_tls: -1,
     },
     connect: { enabled: true, enable_mesh_gateway_wan_federation: true },
     ...(material.gossipKey === undefined ? {} : { encrypt: material.gossipKey }),

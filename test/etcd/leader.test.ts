@@ -43,7 +43,7 @@ before(async () => {
     const config = {
       ...{ datacenter: 'dc1', node_name: name, server: true, bootstrap_expect: 3, data_dir: join(root, name) },
       ...{ bind_addr: '127.0.0.1', client_addr: '127.0.0.1', retry_join: retryJoin, retry_interval: '1s' },
-      ports: { http, server, serf_lan, serf_wan, dns: -1, grpc: -1, grpc_tls: -1 },
+      ports: { http, server, serf_lan, serf_wan, dns: -1 },
       connect: { enabled: true },
       store: { etcd: { binary: etcdBinary(), client_port, peer_port } },
     }

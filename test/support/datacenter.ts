@@ -137,7 +137,7 @@ export class Datacenter {
       data_dir: join(directory, 'data'),
       bind_addr: this.host,
       client_addr: this.host,
-      ports: { ...this.ports, grpc: -1, grpc_tls: -1 },
+      ports: this.ports,
       connect: { enabled: true, enable_mesh_gateway_wan_federation: true },
       ...(gossipKey === undefined ? {} : { encrypt: gossipKey }),
       tls: {

@@ -268,7 +268,7 @@ function serverSettings(
     encrypt: GOSSIP_KEY,
     retry_join: others.map((other) => `${LOOPBACK}:${other.lan}`),
     retry_interval: '1s',
-    ports: { http, dns: -1, server: 0, serf_lan: lan, serf_wan: -1, grpc: -1, grpc_tls: -1 },
+    ports: { http, dns: -1, server: 0, serf_lan: lan, serf_wan: -1 },
     gossip_lan: QUICK_GOSSIP,
     performance: { leave_drain_time: '0s' },
     store: { etcd: { binary: etcdBinary(), client_port: client, peer_port: peer } },

@@ -106,7 +106,7 @@ export async function testServers(
         bind_addr: '127.0.0.1',
         client_addr: '127.0.0.1',
         connect: { enabled: true },
-        ports: { ...ports, dns: -1, grpc: -1, grpc_tls: -1 },
+        ports: { ...ports, dns: -1 },
         gossip_lan: { gossip_interval: '50ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },
         gossip_wan: { gossip_interval: '50ms', probe_interval: '100ms', probe_timeout: '100ms', suspicion_mult: 3 },
         performance: { leave_drain_time: '0s' },
