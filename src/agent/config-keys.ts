@@ -118,12 +118,12 @@ const ACL_KEYS: KeyTable = {
     tokens: section('Tokens of the agent', {
       initial_management: used('string', 'First management token', { secret: true }),
       replication: used('string', 'For replication in a secondary', { secret: true }),
-      agent: used('string', 'For the work of the agent', { secret: true }),
       default: used('string', 'For requests without a token', { secret: true }),
-      agent_recovery: used('string', 'For the agent API while servers are away', { secret: true }),
-      config_file_service_registration: used('string', 'For services of the configuration', { secret: true }),
       dns: used('string', 'For DNS', { secret: true }),
-      ...known('master:s agent_master:s managed_service_provider:any'),
+      master: used('string', 'Old: `initial_management`', { secret: true }),
+      ...known(
+        'agent:s agent_master:s agent_recovery:s config_file_service_registration:s managed_service_provider:any',
+      ),
     }),
     ...known('msp_disable_bootstrap:b policy_ttl:d role_ttl:d'),
   }),

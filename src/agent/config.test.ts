@@ -393,7 +393,11 @@ test('loadConfig() refuses what cannot be run', () => {
   const client = fault(() => loadConfig({ args: ['-data-dir=/d'], machine }))
   assert.equal(client.code, 'CONFIG_CLIENT_UNSUPPORTED')
   assert.equal(load('acl { enabled = true }').config.acl.enabled, true)
-  assert.equal(load('acl { enabled = true tokens { agent = "x" } }').config.acl.tokens['agent'], 'x')
+  const tokens = load('acl { enabled = true tokens { master = "x" agent = "secret" } }')
+  assert.equal(tokens.config.acl.tokens['master'], 'x')
+  const said = tokens.warnings.filter((line) => line.includes('acl.tokens'))
+  assert.equal(said.length, 1)
+  assert.match(said[0] ?? '', /^Key "acl\.tokens\.agent" at \S+ has no effect: Consul knows it, Hanse does not use it$/)
   assert.match(fault(() => loadConfig({ args: ['-server'], machine })).message, /"data_dir": it is empty/)
   const cases: [text: string, message: RegExp][] = [
     ['datacenter = "a b"', /"a b" may only have a-z, 0-9, - and _/],
