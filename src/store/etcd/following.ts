@@ -17,6 +17,8 @@ import { Watcher } from './watcher.ts'
 
 /** Between attempts to follow a new generation, or to begin anew after a gap. */
 const FOLLOW_RETRY_MS = 500
+/** How long what etcd has answered may take to come by the stream: as long as the answer may take. */
+const DELIVERY_MS = 10_000
 
 export interface FollowingOptions {
   readonly client: EtcdClient
@@ -151,8 +153,28 @@ export class Following {
     }
   }
 
-  /** Where history was lost meanwhile, those who follow load again, and have it then. */
+  /**
+   * Resolves when those who follow have everything up to a revision. An etcd that dies between its answer and its news of
+   * it would be waited for without end.
+   *
+   * @throws STORE_UNREACHABLE when that takes too long; why it can not come
+   */
   async delivered(revision: number): Promise<void> {
+    const { clock, client } = this.#options
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const reason = `it has something at revision ${revision}, and its stream of changes does not tell what`
+    const timer = clock.after(DELIVERY_MS, () =>
+      reject(storeError('STORE_UNREACHABLE', { path: client.place, reason })),
+    )
+    try {
+      await Promise.race([this.#reached(revision), late])
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  /** Where history was lost meanwhile, those who follow load again, and have it then. */
+  async #reached(revision: number): Promise<void> {
     for (;;) {
       const watcher = await this.followed()
       try {
