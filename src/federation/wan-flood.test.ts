@@ -49,6 +49,31 @@ for (const [what, lan, wan, missing] of cases) {
   })
 }
 
+test('where none is missing, lists are exchanged with one sibling after the other', async (context) => {
+  const clock = new ManualClock()
+  const joined: string[] = []
+  const flood = new WanFlood('dc1', {
+    lan: { localName: 's1', members: () => [server('s1'), server('s2'), server('s3')], on: () => () => {} },
+    wan: {
+      members: () => ['s1', 's2', 's3'].map((name) => server(`${name}.dc1`)),
+      join: async ([address = '']) => {
+        joined.push(address)
+        return { joined: joined.length === 2 ? 0 : 1, errors: ['refused'] }
+      },
+    },
+    clock,
+    log: silentLogger,
+  })
+  context.after(() => flood.stop())
+  flood.start()
+  for (let look = 0; look < 4; look++) {
+    clock.advance(look === 0 ? 300 : 10_100)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const [two, three] = ['s2.dc1/10.0.0.9:8302', 's3.dc1/10.0.0.9:8302']
+  assert.deepEqual(joined, [two, three, two, three])
+})
+
 test('it joins when a server comes into the LAN pool, and again where that did not work', async (context) => {
   const clock = new ManualClock()
   const lan: Member[] = [server('s1')]

@@ -3,6 +3,10 @@
  * and whoever sees a server in the LAN pool that is missing in the WAN pool joins it there. So a server that can only be
  * reached by its siblings is known to all datacenters as soon as one of them knows it.
  *
+ * Where none is missing, the lists of the WAN pool are compared with those of a sibling, of one after the other: what gossip
+ * lost on its way through the gateways reaches all servers of a datacenter soon after the first, and not only when a
+ * member somewhere in the world happens to be compared with.
+ *
  * Source: gossip wire notes §15 (`wan_join_port`).
  */
 import { type Clock, formatHostPort, type Logger, messageOf, type Timer } from '#base'
@@ -25,6 +29,17 @@ export interface WanFloodModules {
   readonly log: Logger
 }
 
+/** The other servers of our datacenter: their names in the WAN pool, and the addresses to join them by. */
+function siblings(datacenter: string, self: string, lan: readonly Member[]): { name: string; address: string }[] {
+  return lan.flatMap((member) => {
+    const port = Number(member.tags.wan_join_port)
+    if (member.status !== 'alive' || member.name === self || !asServer(member)) return []
+    if (!Number.isInteger(port) || port <= 0 || port > 65_535) return []
+    const name = `${member.name}.${datacenter}`
+    return [{ name, address: `${name}/${formatHostPort(member.address, port)}` }]
+  })
+}
+
 /** The servers of our datacenter that the WAN pool lacks, as addresses to join. */
 export function missingInWan(
   datacenter: string,
@@ -33,13 +48,9 @@ export function missingInWan(
   wan: readonly Pick<Member, 'name' | 'status'>[],
 ): readonly string[] {
   const there = new Set(wan.filter(({ status }) => status === 'alive').map(({ name }) => name.toLowerCase()))
-  return lan.flatMap((member) => {
-    const port = Number(member.tags.wan_join_port)
-    if (member.status !== 'alive' || member.name === self || !asServer(member)) return []
-    const name = `${member.name}.${datacenter}`
-    if (!Number.isInteger(port) || port <= 0 || port > 65_535 || there.has(name.toLowerCase())) return []
-    return [`${name}/${formatHostPort(member.address, port)}`]
-  })
+  return siblings(datacenter, self, lan).flatMap(({ name, address }) =>
+    there.has(name.toLowerCase()) ? [] : [address],
+  )
 }
 
 export class WanFlood {
@@ -48,6 +59,7 @@ export class WanFlood {
   #timer: Timer | undefined
   #cancel: () => void = () => {}
   #stopped = false
+  #looks = 0
 
   constructor(datacenter: string, modules: WanFloodModules) {
     this.#datacenter = datacenter
@@ -90,6 +102,24 @@ export class WanFlood {
         })
       }
     }
+    if (missing.length === 0) await this.#compare()
     this.#schedule(failed ? RETRY_MS : INTERVAL_MS)
+  }
+
+  /** To join one that is there already is to exchange lists with it. */
+  async #compare(): Promise<void> {
+    const { lan, wan, log } = this.#modules
+    const all = siblings(this.#datacenter, lan.localName, lan.members())
+    const sibling = all[this.#looks++ % Math.max(1, all.length)]
+    if (sibling === undefined) return
+    try {
+      const { joined, errors } = await wan.join([sibling.address], { ignoreOld: true })
+      if (joined === 0) throw new Error(errors.join('; '))
+    } catch (error) {
+      log.debug('the WAN pool was not compared with that of a server of our datacenter', {
+        server: sibling.address,
+        error: messageOf(error),
+      })
+    }
   }
 }
