@@ -9,7 +9,7 @@ import { codecError } from './errors.ts'
 import { setKey } from './kind.ts'
 import { MAX_DEPTH } from './msgpack-reader.ts'
 import type { MsgpackValue } from './msgpack-value.ts'
-import { fieldOf, ProtobufReader, ProtobufWriter, readMapEntry, WIRE, wireOf } from './protobuf.ts'
+import { fieldOf, ProtobufReader, type ProtobufWriter, readMapEntry, WIRE, wireOf } from './protobuf.ts'
 import type { ProtobufField } from './protobuf-message.ts'
 
 type AnyMap = { readonly [key: string]: MsgpackValue }
@@ -24,7 +24,7 @@ export function anyMap(number: number): ProtobufField<AnyMap | null> {
     wire: WIRE.bytes,
     zero: null,
     write(writer, value) {
-      if (value !== null && Object.keys(value).length > 0) writer.bytes(number, mapBytes(value))
+      if (value !== null && Object.keys(value).length > 0) nested(writer, number, () => writeMap(writer, value))
     },
     gather() {
       let last: AnyMap | null = null
@@ -38,37 +38,37 @@ export function anyMap(number: number): ProtobufField<AnyMap | null> {
   }
 }
 
-function mapBytes(map: AnyMap): Buffer {
-  const writer = new ProtobufWriter()
-  for (const [key, value] of Object.entries(map)) {
-    const entry = new ProtobufWriter()
-    entry.string(1, key)
-    entry.bytes(2, valueBytes(value))
-    writer.bytes(1, entry.finish())
-  }
-  return writer.finish()
+function nested(writer: ProtobufWriter, number: number, write: () => void): void {
+  const begun = writer.begin(number)
+  write()
+  writer.end(begun)
 }
 
-function valueBytes(value: MsgpackValue): Buffer {
-  const writer = new ProtobufWriter()
+function writeMap(writer: ProtobufWriter, map: AnyMap): void {
+  for (const [key, value] of Object.entries(map)) {
+    nested(writer, 1, () => {
+      writer.string(1, key)
+      nested(writer, 2, () => writeValue(writer, value))
+    })
+  }
+}
+
+function writeValue(writer: ProtobufWriter, value: MsgpackValue): void {
   if (value === null) writer.varint(VALUE.null, 0)
   else if (typeof value === 'number' || typeof value === 'bigint') writer.double(VALUE.number, Number(value))
   else if (typeof value === 'string') writer.string(VALUE.text, value)
   else if (typeof value === 'boolean') writer.varint(VALUE.bool, value ? 1 : 0)
   else if (value instanceof Uint8Array) writer.string(VALUE.text, Buffer.from(value).toString('utf8'))
-  else if (isList(value)) writer.bytes(VALUE.list, listBytes(value))
-  else writer.bytes(VALUE.map, mapBytes(value))
-  return writer.finish()
+  else if (isList(value)) nested(writer, VALUE.list, () => writeList(writer, value))
+  else nested(writer, VALUE.map, () => writeMap(writer, value))
 }
 
 function isList(value: readonly MsgpackValue[] | AnyMap): value is readonly MsgpackValue[] {
   return Array.isArray(value)
 }
 
-function listBytes(list: readonly MsgpackValue[]): Buffer {
-  const writer = new ProtobufWriter()
-  for (const each of list) writer.bytes(1, valueBytes(each))
-  return writer.finish()
+function writeList(writer: ProtobufWriter, list: readonly MsgpackValue[]): void {
+  for (const value of list) nested(writer, 1, () => writeValue(writer, value))
 }
 
 function readMap(bytes: Buffer, depth: number): AnyMap {

@@ -259,10 +259,10 @@ function mapOf<T>(number: number, value: Single<T>): ProtobufField<Values<T>> {
     zero: null,
     write(writer, values) {
       for (const [key, each] of Object.entries(values ?? {})) {
-        const entry = new ProtobufWriter()
-        entry.string(1, key)
-        value.write(entry, each)
-        writer.bytes(number, entry.finish())
+        const entry = writer.begin(number)
+        writer.string(1, key)
+        value.write(writer, each)
+        writer.end(entry)
       }
     },
     gather() {
