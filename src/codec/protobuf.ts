@@ -15,7 +15,9 @@ const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 const MAX_UINT64 = 2n ** 64n - 1n
 /** So many bytes of a varint have less than 53 bits. */
 const SMALL_BYTES = 7
-const MAX_FIELD_NUMBER = 2 ** 29 - 1
+/** The tag of the highest field number, 2^29 - 1. */
+const MAX_TAG = 2 ** 32 - 1
+const MIN_TAG = 8
 
 /** Room for a first message; most are small. */
 const FIRST_BYTES = 128
@@ -25,9 +27,9 @@ const MAX_SLACK_BYTES = 512
 const VARINT_BYTES = 10
 
 /** The number of the field that a tag is of. */
-export const fieldOf = (tag: number): number => Math.floor(tag / 8)
+export const fieldOf = (tag: number): number => tag >>> 3
 /** How the field is written that a tag is of, one of WIRE. */
-export const wireOf = (tag: number): number => tag % 8
+export const wireOf = (tag: number): number => tag & 7
 
 /** Writes fields into one buffer that grows, nested ones in place. */
 export class ProtobufWriter {
@@ -135,8 +137,7 @@ export class ProtobufReader {
   tag(): number {
     if (this.#offset >= this.#buffer.length) return 0
     const tag = this.uint()
-    const field = fieldOf(tag)
-    if (field === 0 || field > MAX_FIELD_NUMBER) throw this.#invalid(`field number ${field}`)
+    if (tag < MIN_TAG || tag > MAX_TAG) throw this.#invalid(`field number ${Math.floor(tag / MIN_TAG)}`)
     return tag
   }
 

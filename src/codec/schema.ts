@@ -82,7 +82,8 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
       template = zeros()
       copied = Object.values(template).every((value) => typeof value !== 'object' || value === null)
     }
-    return copied ? { ...template } : zeros()
+    // Not `{ ...template }`: all types share this line, and V8 copies what it knows only one type of, or by assign().
+    return copied ? Object.assign({}, template) : zeros()
   }
   const typed = (record: Record<string, unknown>): T => record as T
   const untyped = (value: T): Readonly<Record<string, unknown>> => value as Readonly<Record<string, unknown>>
@@ -90,7 +91,7 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
   return {
     kindName: name,
     fields,
-    of: (given) => typed({ ...zeroRecord(), ...(given as Record<string, unknown> | undefined) }),
+    of: (given) => typed(Object.assign(zeroRecord(), given)),
     zero: () => typed(zeroRecord()),
     isEmpty: (value) => entries.every(([field, kind]) => kind.isEmpty(untyped(value)[field])),
     write: (writer, value) => {

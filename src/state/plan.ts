@@ -151,7 +151,7 @@ export class Plan {
     const old = table.get(key)
     const inherited = inherit ?? old?.inherited ?? 0
     const { bytes, record } = table.encode(given, key, inherited)
-    if (old && table.isStoredAs(old, bytes)) return false
+    if (old && table.isStoredAs(old, record, bytes)) return false
     const created =
       old && 'CreateIndex' in old.value ? Number(old.value.CreateIndex) - this.#tables.base : this.#revision
     const next = table.stamp(record, key, created, this.#revision)
@@ -216,13 +216,22 @@ export class Plan {
 
   /** What to commit; undefined where nothing is to be written. */
   transaction(): PlannedTransaction | undefined {
-    const whole = this.#fitted(new Map([...this.#bulk, ...this.#writes]))
+    const whole = this.#fitted(this.#bulk.size === 0 ? this.#writes : new Map([...this.#bulk, ...this.#writes]))
     if (whole.size === 0) return undefined
     const partial = this.#roundFull || (this.#bulk.size > 0 && this.#tooMany(whole))
-    const writes: Write[] = [...(partial ? this.#bulk : whole)].map(([key, planned]) => ({ key, ...planned }))
-    const conditions = [...this.#conditions].map(([key, expect]) => ({ key, expect }))
-    const exclusive = writes.filter(({ expect }) => expect !== undefined).map(({ key }) => key)
-    const keys = [...writes, ...conditions].map(({ key }) => key)
+    const writes: Write[] = []
+    const conditions: { readonly key: string; readonly expect: number }[] = []
+    const exclusive: string[] = []
+    const keys: string[] = []
+    for (const [key, { value, expect }] of partial ? this.#bulk : whole) {
+      writes.push(expect === undefined ? { key, value } : { key, value, expect })
+      if (expect !== undefined) exclusive.push(key)
+      keys.push(key)
+    }
+    for (const [key, expect] of this.#conditions) {
+      conditions.push({ key, expect })
+      keys.push(key)
+    }
     return { transaction: { writes, conditions }, partial, exclusive, keys }
   }
 

@@ -26,7 +26,7 @@ export function encodeRecord<T extends object>(shape: RecordShape<T>, record: T,
 
 /** A copy with these indexes; the record itself where its shape has none. */
 export function withIndexes<T extends object>(shape: RecordShape<T>, record: T, indexes: Indexes): T {
-  return 'ModifyIndex' in shape.fields ? { ...record, ...indexes } : record
+  return 'ModifyIndex' in shape.fields ? Object.assign({}, record, indexes) : record
 }
 
 /** JSON of a stored record without the indexes, which the store knows and the record does not. */
@@ -54,9 +54,28 @@ export function decodeRecord<T extends object>(
   }
 }
 
+/**
+ * Whether two records differ in a field of plain text, number, truth or bytes, besides the indexes. What is in lists and
+ * maps is not looked at: that they do not differ plainly says nothing.
+ */
+export function differPlainly<T extends object>(one: T, other: T): boolean {
+  for (const name in one) {
+    if (name === 'CreateIndex' || name === 'ModifyIndex') continue
+    const left = one[name]
+    const right = other[name]
+    if (Buffer.isBuffer(left) && Buffer.isBuffer(right)) {
+      if (!left.equals(right)) return true
+    } else if (typeof left !== 'object' && left !== right) return true
+  }
+  return false
+}
+
 /** Freezes a record and all within, but byte strings, which JavaScript cannot freeze. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value
-  for (const part of Object.values(value)) deepFreeze(part)
+  for (const name in value) {
+    const part = value[name]
+    if (typeof part === 'object') deepFreeze(part)
+  }
   return Object.freeze(value)
 }

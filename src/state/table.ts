@@ -7,7 +7,15 @@
  */
 import { stateError } from './errors.ts'
 import { orderOf } from './keys.ts'
-import { createIndexOf, decodeRecord, deepFreeze, encodeRecord, type RecordShape, withIndexes } from './records.ts'
+import {
+  createIndexOf,
+  decodeRecord,
+  deepFreeze,
+  differPlainly,
+  encodeRecord,
+  type RecordShape,
+  withIndexes,
+} from './records.ts'
 import type { Slots } from './slots.ts'
 import { SortedRows } from './sorted-rows.ts'
 import type { Topic } from './watches.ts'
@@ -123,8 +131,9 @@ export class Table<T extends object> {
     return { bytes, record: decoded }
   }
 
-  /** Whether a row's record is stored as these bytes. */
-  isStoredAs(row: Row<T>, bytes: Buffer): boolean {
+  /** Whether a row's record is stored as these bytes, which say `record`. */
+  isStoredAs(row: Row<T>, record: T, bytes: Buffer): boolean {
+    if (differPlainly(row.value, record)) return false
     return encodeRecord(this.declaration.shape, row.value, row.inherited).equals(bytes)
   }
 

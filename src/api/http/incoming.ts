@@ -30,7 +30,7 @@ const ENTERPRISE = [
 ] as const
 
 export function refuseEnterprise(route: Route, query: URLSearchParams, request: IncomingMessage): void {
-  if (route.refuses === 'nothing') return
+  if (route.refuses === 'nothing' || (query.size === 0 && !headerFlags(request).enterprise)) return
   for (const { parameter, header, feature } of ENTERPRISE) {
     if (route.refuses === 'partition' && parameter === 'ns') continue
     if (query.get(parameter)) {
@@ -122,6 +122,8 @@ export class Incoming implements ApiRequest {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Reads to the end or to the limit; what comes beyond it is dropped, so that the answer still reaches the caller. */
 function readBody(request: IncomingMessage, limitBytes: number, tooLarge: (size: number) => Error): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -135,9 +137,9 @@ function readBody(request: IncomingMessage, limitBytes: number, tooLarge: (size:
         reject(tooLarge(size))
       }
     })
-    request.once('end', () => resolve(Buffer.concat(chunks)))
-    request.once('error', reject)
-    request.once('close', () => {
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] ?? NO_BYTES) : Buffer.concat(chunks)))
+    request.on('error', reject)
+    request.on('close', () => {
       // Comes after each body; to make an error costs more than all else here.
       if (!request.readableEnded) reject(apiError('BAD_BODY', { problem: 'unexpected EOF' }))
     })

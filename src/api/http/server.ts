@@ -32,6 +32,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 120_000
 const NOT_FOUND_TEXT = 'Invalid URL path: not a recognized HTTP API endpoint\n'
 /** Bodies up to here are written with their headers. */
 const MAX_ONE_PIECE_BYTES = 2_048
+/** Never changed. */
+const NO_QUERY = new URLSearchParams()
 const READ_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** On every answer of a secondary that does not reach its primary: what it serves may be behind. */
@@ -206,7 +208,7 @@ export class HttpServer {
       this.#finish(refusal, exchange)
       return
     }
-    const query = new URLSearchParams(target.search)
+    const query = target.search === '' ? NO_QUERY : new URLSearchParams(target.search)
     refuseEnterprise(route, query, request)
     const handler = route.methods[request.method ?? '']
     if (handler === undefined) return

@@ -8,6 +8,7 @@
 import {
   count,
   encoded,
+  encodedList,
   flag,
   type MessageOf,
   message,
@@ -87,7 +88,8 @@ export type EtcdTxn = MessageOf<typeof EtcdTxn>
 export const EtcdTxnReply = message({
   header: optional(1, EtcdHeader),
   succeeded: flag(2),
-  replies: messages(3, EtcdOperationReply),
+  /** Of type EtcdOperationReply. Most are not looked at. */
+  replies: encodedList(3),
 })
 export type EtcdTxnReply = MessageOf<typeof EtcdTxnReply>
 

@@ -18,10 +18,12 @@ import {
   changedRecords,
   conflictsOf,
   encodeFold,
+  encodeQuestion,
   expectRevision,
   expectValue,
   fitsWithWriter,
   foldRule,
+  foundBy,
   putOf,
   rangeOf,
   readOf,
@@ -210,11 +212,11 @@ export class Commits {
     if (reply.succeeded) {
       const revision = reply.header?.revision ?? 0
       this.#mark = revision
-      return { kind: 'done', revision, changed: changedRecords(request, reply, mark) }
+      return { kind: 'done', revision, changed: changedRecords(fold, reply) }
     }
-    const found = reply.replies?.at(-1)?.range?.kvs?.[0]
+    const found = foundBy(reply, 0)
     if (found === undefined) throw await this.#replaced(reply)
-    if (found.modRevision === mark.expect) return { kind: 'conflict', revisions: revisionsIn(request, reply) }
+    if (found.modRevision === mark.expect) return this.#conflict(fold)
     if (!found.value?.equals(mark.value)) throw this.#clash()
     // An earlier sending of this very fold happened.
     this.#mark = found.modRevision
@@ -224,10 +226,19 @@ export class Commits {
   async #sendUnmarked(transaction: Transaction): Promise<Outcome> {
     const request = encodeFold([transaction], this.#keys, undefined)
     const reply = await this.#call(request, true)
-    if (!reply.succeeded) return { kind: 'conflict', revisions: revisionsIn(request, reply) }
+    if (!reply.succeeded) return this.#conflict([transaction])
     // Fails with STORE_REPLACED if that went into a generation that is no longer read.
     this.#mark = await this.#moveMark()
-    return { kind: 'done', revision: reply.header?.revision ?? 0, changed: changedRecords(request, reply, undefined) }
+    return { kind: 'done', revision: reply.header?.revision ?? 0, changed: changedRecords([transaction], reply) }
+  }
+
+  /**
+   * Nothing of the fold was written. Where its keys are is asked afterwards, so that folds that succeed, nearly all,
+   * need not carry the question; whose expectations hold by then is tried again.
+   */
+  async #conflict(fold: readonly Transaction[]): Promise<Outcome> {
+    const question = encodeQuestion(fold, this.#keys)
+    return { kind: 'conflict', revisions: revisionsIn(question, await this.#call(question)) }
   }
 
   #nextMark(): WriterMark {
@@ -260,7 +271,7 @@ export class Commits {
       })
       const revision = reply.header?.revision ?? 0
       if (reply.succeeded) return revision
-      const [generation, mark] = (reply.replies ?? []).map((each) => each.range?.kvs?.[0])
+      const [generation, mark] = [foundBy(reply, 0), foundBy(reply, 1)]
       if (generation?.value?.toString() !== String(this.#keys.number)) throw await this.#replaced(reply)
       if (mark?.value?.equals(value)) return mark.modRevision
     }

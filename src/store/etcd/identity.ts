@@ -3,10 +3,9 @@
  *
  * Keys that are below the prefix without saying what they are, or that belong to another datacenter, are left alone.
  */
-import type { EtcdOperationReply, MessageOf } from '#codec'
 import { storeError } from '../errors.ts'
 import type { EtcdClient } from './client.ts'
-import { allBelow, expectRevision, putOf, rangeOf, readOf } from './fold.ts'
+import { allBelow, answerTo, expectRevision, foundBy, putOf, rangeOf, readOf } from './fold.ts'
 import { type GenerationPlace, type Keyspace, LAYOUT } from './keyspace.ts'
 import { range, txn } from './methods.ts'
 
@@ -41,10 +40,9 @@ export async function establish(
     },
     limits,
   )
-  const [id, all] = found.replies ?? []
-  const stored = valueIn(id)
+  const stored = foundBy(found, 0)?.value?.toString()
   if (stored !== undefined) return check(stored, client.place, datacenter)
-  if ((all?.range?.count ?? 0) > 0) {
+  if ((answerTo(found, 1)?.range?.count ?? 0) > 0) {
     throw foreign(client.place, `the keys below "${keyspace.prefix}" are not Hanse's`)
   }
   const own = Buffer.from(JSON.stringify({ layout: LAYOUT, datacenter, name }))
@@ -58,7 +56,7 @@ export async function establish(
     limits,
   )
   // Another server of this datacenter may have been quicker.
-  return made.succeeded ? name : check(valueIn(made.replies?.[0]) ?? '', client.place, datacenter)
+  return made.succeeded ? name : check(foundBy(made, 0)?.value?.toString() ?? '', client.place, datacenter)
 }
 
 /**
@@ -110,8 +108,4 @@ function check(stored: string, place: string, datacenter: string): string {
 
 function foreign(path: string, reason: string): Error {
   return storeError('STORE_FOREIGN', { path, reason })
-}
-
-function valueIn(reply: MessageOf<typeof EtcdOperationReply> | undefined): string | undefined {
-  return reply?.range?.kvs?.[0]?.value?.toString()
 }

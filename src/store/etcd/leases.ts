@@ -13,7 +13,7 @@ import type { EtcdKeyValue } from '#codec'
 import type { Lease, LeaseOptions } from '../engine.ts'
 import { storeError } from '../errors.ts'
 import type { CallLimits, EtcdClient } from './client.ts'
-import { deleteOf, expectRevision, putOf, rangeOf, readOf } from './fold.ts'
+import { deleteOf, expectRevision, foundBy, putOf, rangeOf, readOf } from './fold.ts'
 import type { Keyspace } from './keyspace.ts'
 import { range, txn } from './methods.ts'
 
@@ -153,13 +153,13 @@ export class EtcdLeases {
     const value = Buffer.from(JSON.stringify(claim))
     let expect = known
     for (let attempt = 0; attempt < MAX_WRITES; attempt++) {
-      const { succeeded, header, replies } = await this.#options.client.call(
+      const reply = await this.#options.client.call(
         txn,
         { compare: [expectRevision(key, expect)], success: [putOf(key, value)], failure: [readOf(key)] },
         limits,
       )
-      if (succeeded) return { ...claim, modRevision: header?.revision ?? 0 }
-      const found = claimIn(replies?.[0]?.range?.kvs?.[0])
+      if (reply.succeeded) return { ...claim, modRevision: reply.header?.revision ?? 0 }
+      const found = claimIn(foundBy(reply, 0))
       if (found?.token !== claim.token) return undefined
       // One whose answer was lost is sent again, and finds what it wrote.
       if (found.turn === claim.turn) return found

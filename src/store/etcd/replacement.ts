@@ -12,7 +12,7 @@ import type { Content } from '../engine.ts'
 import { storeError } from '../errors.ts'
 import { checkReplacement, MAX_TRANSACTION_BYTES, startOfAscent } from '../transaction.ts'
 import type { EtcdClient } from './client.ts'
-import { allBelow, deleteOf, expectRevision, expectValue, MAX_OPERATIONS, putOf, readOf } from './fold.ts'
+import { allBelow, deleteOf, expectRevision, expectValue, foundBy, MAX_OPERATIONS, putOf, readOf } from './fold.ts'
 import { generationNow } from './identity.ts'
 import { endOf, type Generation, type Keyspace } from './keyspace.ts'
 import { leaseGrant, leaseKeepAlive, leaseRevoke, range, txn } from './methods.ts'
@@ -146,7 +146,7 @@ export async function publish(
       { timeoutMs: CALL_MS },
     )
     if (reply.succeeded) return reply.header?.revision ?? 0
-    const [now, named] = (reply.replies ?? []).map((each) => each.range?.kvs?.[0])
+    const [now, named] = [foundBy(reply, 0), foundBy(reply, 1)]
     if (now?.value?.equals(number)) return now.modRevision
     if (named === undefined) {
       throw storeError('STORE_FAILED', { path: client.place, reason: 'writing the new records took too long' })
