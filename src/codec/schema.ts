@@ -74,16 +74,19 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
     for (const [field, kind] of entries) out[field] = kind.zero()
     return out
   }
-  // Copied for each record, which is quicker than to put it together, where all of it is as good as a copy.
+  // Copied for each record, which is quicker than to put it together; but what is nested each record has of its own.
   let template: Record<string, unknown> | undefined
-  let copied = true
-  const zeroRecord = (): Record<string, unknown> => {
+  let nested: typeof entries = []
+  const zeroRecord = (given?: object): Record<string, unknown> => {
     if (template === undefined) {
       template = zeros()
-      copied = Object.values(template).every((value) => typeof value !== 'object' || value === null)
+      const values = template
+      nested = entries.filter(([field]) => typeof values[field] === 'object' && values[field] !== null)
     }
-    // Not `{ ...template }`: all types share this line, and V8 copies what it knows only one type of, or by assign().
-    return copied ? Object.assign({}, template) : zeros()
+    // Not `{ ...template }`: all types share this line, and V8 spreads quickly only where it has seen one type.
+    const out: Record<string, unknown> = Object.assign({}, template)
+    for (const [field, kind] of nested) if (given === undefined || !(field in given)) out[field] = kind.zero()
+    return given === undefined ? out : Object.assign(out, given)
   }
   const typed = (record: Record<string, unknown>): T => record as T
   const untyped = (value: T): Readonly<Record<string, unknown>> => value as Readonly<Record<string, unknown>>
@@ -91,7 +94,7 @@ export function struct<F extends Fields>(name: string, declared: F): Struct<Shap
   return {
     kindName: name,
     fields,
-    of: (given) => typed(Object.assign(zeroRecord(), given)),
+    of: (given) => typed(zeroRecord(given)),
     zero: () => typed(zeroRecord()),
     isEmpty: (value) => entries.every(([field, kind]) => kind.isEmpty(untyped(value)[field])),
     write: (writer, value) => {

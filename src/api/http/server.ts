@@ -243,11 +243,11 @@ export class HttpServer {
     if (!READ_METHODS.has(method) && this.#writers !== undefined && !isWriter(this.#writers, request)) {
       throw apiError('WRITE_REFUSED', {})
     }
+    if (Object.hasOwn(route.methods, method)) return undefined
     const allow = ['Allow', allowOf(route)]
     if (method === 'OPTIONS') {
       return { status: 200, headers: [...allow, 'Content-Type', 'application/json', ...API_HEADERS], body: NO_BODY }
     }
-    if (Object.hasOwn(route.methods, method)) return undefined
     const body = Buffer.from(`method ${method} not allowed`)
     return { status: 405, headers: [...allow, ...TEXT_TYPE, ...API_HEADERS], body }
   }
