@@ -49,7 +49,8 @@ export class ProtobufWriter {
 
   /** What was written, in a buffer of its own. Nothing can be written afterwards. */
   finish(): Buffer {
-    const written = Buffer.from(this.#buffer.subarray(0, this.#length))
+    const written = Buffer.allocUnsafe(this.#length)
+    this.#buffer.copy(written, 0, 0, this.#length)
     if (this.#buffer.length <= MAX_SPARE_BYTES) spare = this.#buffer
     this.#buffer = NOTHING
     this.#length = 0

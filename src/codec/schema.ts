@@ -39,7 +39,7 @@ const mayBeLeftOut = (kind: Kind<unknown>): boolean => kind.traits?.wireOmitEmpt
 function encodedName(field: string): Uint8Array {
   const writer = new MsgpackWriter()
   writer.string(field)
-  return Buffer.from(writer.finish())
+  return writer.finish()
 }
 
 type Fields = Readonly<Record<string, Kind<unknown>>>

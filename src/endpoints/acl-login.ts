@@ -30,12 +30,12 @@ export const login = writeOperation({
   anyone: 'who logs in has no token yet; the auth method decides',
   async run(context, { Auth }) {
     needsTokens(context)
-    const { state, random, clock, datacenter, signal } = context
+    const { state, random, clock, datacenter } = context
     const name = Auth?.AuthMethod ?? ''
     const method = state.read((tx) => tx.aclAuthMethods.get(name)).value
     if (Auth === null || method === undefined) throw aclError('AUTH_METHOD_NOT_FOUND', { name })
     const { login: ask, shape } = readyMethod(method, clock)
-    const identity = await ask(Auth.BearerToken, signal)
+    const identity = await ask(Auth.BearerToken, context.signal())
     const { value } = await state.write((tx) => {
       // The method may have gone, or changed, while its provider was asked.
       if (tx.aclAuthMethods.get(name) !== method) throw aclError('AUTH_METHOD_NOT_FOUND', { name })

@@ -239,7 +239,7 @@ export class Endpoints {
     if (target !== undefined) {
       return decode(operation.reply, await this.#forward(operation, args, target, options.signal))
     }
-    const leaders = this.#onLeader(operation, options.signal)
+    const leaders = this.#onLeader(operation, options)
     if (leaders) return decode(operation.reply, await leaders(encode(operation.args, args)))
     return this.#run(operation, args, options)
   }
@@ -247,11 +247,12 @@ export class Endpoints {
   /** What has the leader do it, where only that can and we are not it. */
   #onLeader(
     { name, onLeader }: Pick<AnyOperation, 'name' | 'onLeader'>,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): ((body: Buffer) => Promise<Buffer>) | undefined {
     const { servers } = this.#options.ports
     if (!onLeader || !servers || servers.leading) return undefined
     return async (body) => {
+      const { signal } = options
       try {
         return await servers.askLeader(name, body, { timeoutMs: LEADER_TIMEOUT_MS, ...(signal && { signal }) })
       } catch (error) {
@@ -285,7 +286,7 @@ export class Endpoints {
       this.#refuseAsPrimary(operation, args)
       return this.#forward(operation, args, target, options.signal)
     }
-    const leaders = this.#onLeader(operation, options.signal)
+    const leaders = this.#onLeader(operation, options)
     if (leaders) return leaders(encode(operation.args, args))
     return encode(operation.reply, await this.#run(operation, args, { signal: options.signal }))
   }
@@ -294,7 +295,7 @@ export class Endpoints {
     const known = this.#rights(operation, args, options)
     const rights = known instanceof Promise ? await known : known
     operation.authorize?.(args, rights, this.#facts)
-    return operation.run(this.#callContext(options.signal, rights), args)
+    return operation.run(this.#callContext(options, rights), args)
   }
 
   /** Who asks. @throws HanseError ACL_NOT_FOUND */
@@ -403,10 +404,11 @@ export class Endpoints {
     }
   }
 
-  #callContext(signal: AbortSignal | undefined, rights: Rights): CallContext {
+  #callContext(options: CallOptions, rights: Rights): CallContext {
     const { state, router, ports, clock, random, log, minSessionTtlMs = DEFAULT_MIN_TTL_MS } = this.#options
-    const ask: CallContext['ask'] = (wire, args, to) => this.#forwarder.ask(wire, args, to, signal)
-    const asked = { rights, acl: this.acl, signal, ask }
-    return { ...this.#readContext, state, router, ports, clock, random, log, minSessionTtlMs, ...asked }
+    const signal = () => options.signal
+    const ask: CallContext['ask'] = (wire, args, to) => this.#forwarder.ask(wire, args, to, options.signal)
+    const acl = this.acl
+    return { ...this.#readContext, state, router, ports, clock, random, log, minSessionTtlMs, rights, acl, signal, ask }
   }
 }

@@ -87,8 +87,8 @@ export interface CallContext extends ReadContext {
   /** Who asks. */
   readonly rights: Rights
   readonly acl: AclPort
-  /** Aborted when the caller is gone. */
-  readonly signal: AbortSignal | undefined
+  /** Aborted when the caller is gone. Asked for where it is needed: to make one costs something. */
+  signal(): AbortSignal | undefined
   /** Puts one question to another datacenter, as it is. @throws HanseError REMOTE_ERROR and the router's errors */
   ask<A, R>(wire: WireCall<A, R>, args: A, to: { datacenter: string; timeoutMs: number }): Promise<R>
 }

@@ -202,7 +202,7 @@ export function decodeRpcHeader(bytes: Buffer): ResponseHeader {
 }
 
 export function encodeRequestHeader({ seq, method }: RequestHeader): Buffer {
-  const writer = new MsgpackWriter(64)
+  const writer = new MsgpackWriter()
   writer.mapHeader(2)
   writer.string('Seq')
   writer.int(seq)
@@ -212,7 +212,7 @@ export function encodeRequestHeader({ seq, method }: RequestHeader): Buffer {
 }
 
 export function encodeResponseHeader({ error, seq, method }: ResponseHeader): Buffer {
-  const writer = new MsgpackWriter(128)
+  const writer = new MsgpackWriter()
   writer.mapHeader(3)
   writer.string('Error')
   writer.string(error)

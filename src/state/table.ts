@@ -179,8 +179,10 @@ export class Table<T extends object> {
 
   #unlink(old: Row<T>, next: Row<T> | undefined): void {
     for (const { declaration, buckets } of this.#buckets.values()) {
+      const left = declaration.of(old.value, old.key)
+      if (left.length === 0) continue
       const stay = next ? declaration.of(next.value, next.key) : []
-      for (const value of declaration.of(old.value, old.key)) {
+      for (const value of left) {
         if (stay.includes(value)) continue
         const bucket = buckets.get(value)
         bucket?.rows.delete(old.order)
@@ -234,10 +236,10 @@ export class Table<T extends object> {
       for (const slot of this.#recordSlots(old.key)) slots.add(slot)
     }
     for (const [name, { declaration }] of this.#buckets) {
+      const left = declaration.of(old.value, old.key)
+      if (left.length === 0) continue
       const stay = next ? declaration.of(next.value, next.key) : []
-      for (const value of declaration.of(old.value, old.key)) {
-        if (!stay.includes(value)) slots.add(this.#bucketSlot(name, value))
-      }
+      for (const value of left) if (!stay.includes(value)) slots.add(this.#bucketSlot(name, value))
     }
     return slots
   }

@@ -12,8 +12,8 @@ export interface Answer {
   readonly status: number
   readonly headers: HeaderList
   readonly body: Buffer
-  /** The header list as the server writes it, length included; made at the first write and kept. */
-  wire?: string[]
+  /** The header list as a server writes it, length included; made at the first write and kept. */
+  wire?: { readonly by: object; readonly headers: string[] }
 }
 
 export const NO_BODY = Buffer.alloc(0)

@@ -291,11 +291,11 @@ export class HttpServer {
   }
 
   #write(answer: Answer, response: ServerResponse): void {
-    answer.wire ??= this.#wire(answer)
+    if (answer.wire?.by !== this) answer.wire = { by: this, headers: this.#wire(answer) }
+    const { headers } = answer.wire
     const degraded = this.#options.degraded?.()
-    const wire = degraded === undefined ? answer.wire : [...answer.wire, DEGRADED_HEADER, degraded]
     try {
-      response.writeHead(answer.status, wire)
+      response.writeHead(answer.status, degraded === undefined ? headers : [...headers, DEGRADED_HEADER, degraded])
     } catch (thrown) {
       // A header that node:http refuses; the connection is of no use any more, the server is.
       this.#options.log.error('an answer could not be written', { error: messageOf(thrown) })

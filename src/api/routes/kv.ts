@@ -23,6 +23,9 @@ const RAW_HEADERS = [
 ]
 const NOT_FOUND: Presented = { kind: 'bare', status: 404, meta: true }
 const KV: ReadTraits = {}
+/** What writes answer. */
+const TRUE = jsonAnswer(true, false)
+const FALSE = jsonAnswer(false, false)
 
 export function kvRoutes(ports: RoutePorts, maxValueBytes: number): Route[] {
   const methods = { GET: getHandler(ports), PUT: putHandler(ports, maxValueBytes), DELETE: deleteHandler(ports) }
@@ -100,16 +103,25 @@ function refuseConflict(query: URLSearchParams, names: readonly string[]): void 
 function putHandler(ports: RoutePorts, maxValueBytes: number): Handler {
   return call(async (request) => {
     const { query } = request
-    refuseConflict(query, ['cas', 'acquire', 'release'])
+    const { operation, ...how } = query.size === 0 ? PLAIN_PUT : putParameters(query)
     const Key = keyOf(request)
-    const Flags = uintParameter(query, 'flags')
-    const operation = putOperation(query)
     const Value = await request.body(maxValueBytes, (size) =>
       apiError('VALUE_TOO_LARGE', { size, limit: maxValueBytes }),
     )
-    const DirEnt = DirEntry.of({ Key, Flags, Value, ModifyIndex: casOf(query), Session: sessionOf(query) })
-    return apply(ports, request, operation, DirEnt)
+    return apply(ports, request, operation, DirEntry.of({ Key, Value, ...how }))
   })
+}
+
+const PLAIN_PUT = { operation: 'set', Flags: 0, ModifyIndex: 0, Session: '' }
+
+function putParameters(query: URLSearchParams) {
+  refuseConflict(query, ['cas', 'acquire', 'release'])
+  return {
+    operation: putOperation(query),
+    Flags: uintParameter(query, 'flags'),
+    ModifyIndex: casOf(query),
+    Session: sessionOf(query),
+  }
 }
 
 function putOperation(query: URLSearchParams): string {
@@ -144,5 +156,6 @@ const UNCONDITIONAL: ReadonlySet<string> = new Set(['set', 'delete', 'delete-tre
 async function apply(ports: RoutePorts, request: ApiRequest, Op: string, DirEnt: DirEntry) {
   const args = KVSRequest.of({ Datacenter: request.datacenter, Op, DirEnt })
   const met = await ports.endpoints.call(kvs.apply, args, request)
-  return jsonAnswer(UNCONDITIONAL.has(Op) || met, request.pretty)
+  const done = UNCONDITIONAL.has(Op) || met
+  return request.pretty ? jsonAnswer(done, true) : done ? TRUE : FALSE
 }
