@@ -6,6 +6,8 @@
 import { connect, type Socket } from 'node:net'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
+const LENGTH = Buffer.from('\r\nContent-Length: ')
+const [ZERO = 0, NINE = 0] = Buffer.from('09')
 
 /** What is asked: the same each time, or another thing each time. */
 type Question = Buffer | (() => Buffer)
@@ -41,8 +43,7 @@ export class Connection {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       const end = this.#received.indexOf(HEAD_END)
       if (end === -1) return
-      const length = /\r\ncontent-length: (\d+)/i.exec(this.#received.toString('latin1', 0, end))?.[1]
-      this.#missing = Number(length) - (this.#received.length - end - HEAD_END.length)
+      this.#missing = lengthIn(this.#received) - (this.#received.length - end - HEAD_END.length)
       this.#received = Buffer.alloc(0)
     }
     if (this.#missing > 0) return
@@ -50,6 +51,18 @@ export class Connection {
     const done = this.#done
     this.#done = undefined
     done?.()
+  }
+}
+
+/** The length of the body, as the head says it. */
+function lengthIn(received: Buffer): number {
+  let at = received.indexOf(LENGTH)
+  if (at === -1) throw new Error(`an answer without its length: ${received.toString('latin1', 0, 200)}`)
+  let length = 0
+  for (at += LENGTH.length; ; at++) {
+    const digit = received[at] ?? 0
+    if (digit < ZERO || digit > NINE) return length
+    length = length * 10 + digit - ZERO
   }
 }
 
