@@ -8,36 +8,22 @@
  * Source: gossip wire notes §1, RPC wire notes §4.
  */
 
+import { giveBackScratch, largerScratch, NO_SCRATCH, takeScratch } from './scratch.ts'
+
 /** The longest text whose header is one byte. */
 const MAX_SHORT = 31
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 
-/** Room for a first value. */
-const FIRST_BYTES = 4_096
-/** The largest buffer that is kept for the next value. */
-const MAX_SPARE_BYTES = 262_144
-
-const NOTHING = Buffer.alloc(0)
-/** The buffer that the last value was written in, for the next one; undefined while one is being written. */
-let spare: Buffer | undefined
-
 /** A growing buffer that is written front to back. */
 export class MsgpackWriter {
-  #buffer: Buffer
+  #buffer = takeScratch()
   #length = 0
-
-  constructor() {
-    this.#buffer = spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES)
-    spare = undefined
-  }
 
   /** The bytes written, in a buffer of their own; write no more afterwards. */
   finish(): Buffer {
-    const written = Buffer.allocUnsafe(this.#length)
-    this.#buffer.copy(written, 0, 0, this.#length)
-    if (this.#buffer.length <= MAX_SPARE_BYTES) spare = this.#buffer
-    this.#buffer = NOTHING
+    const written = giveBackScratch(this.#buffer, this.#length)
+    this.#buffer = NO_SCRATCH
     this.#length = 0
     return written
   }
@@ -45,11 +31,7 @@ export class MsgpackWriter {
   #reserve(bytes: number): number {
     const at = this.#length
     const need = at + bytes
-    if (need > this.#buffer.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2))
-      this.#buffer.copy(grown, 0, 0, at)
-      this.#buffer = grown
-    }
+    if (need > this.#buffer.length) this.#buffer = largerScratch(this.#buffer, at, need)
     this.#length = need
     return at
   }

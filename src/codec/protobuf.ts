@@ -8,6 +8,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { codecError } from './errors.ts'
+import { giveBackScratch, largerScratch, NO_SCRATCH, takeScratch } from './scratch.ts'
 
 export const WIRE = { varint: 0, eightBytes: 1, bytes: 2, fourBytes: 5 } as const
 
@@ -19,10 +20,6 @@ const SMALL_BYTES = 7
 const MAX_TAG = 2 ** 32 - 1
 const MIN_TAG = 8
 
-/** Room for a first message. */
-const FIRST_BYTES = 4_096
-/** The largest buffer that is kept for the next message. */
-const MAX_SPARE_BYTES = 262_144
 /** Texts that are written character by character. */
 const MAX_SHORT_TEXT = 64
 /** The most that a varint takes. */
@@ -33,26 +30,15 @@ export const fieldOf = (tag: number): number => tag >>> 3
 /** How the field is written that a tag is of, one of WIRE. */
 export const wireOf = (tag: number): number => tag & 7
 
-/** The buffer that the last message was written in, for the next one; undefined while one is being written. */
-let spare: Buffer | undefined
-const NOTHING = Buffer.alloc(0)
-
 /** Writes fields into one buffer that grows, nested ones in place. */
 export class ProtobufWriter {
-  #buffer: Buffer
+  #buffer = takeScratch()
   #length = 0
-
-  constructor() {
-    this.#buffer = spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES)
-    spare = undefined
-  }
 
   /** What was written, in a buffer of its own. Nothing can be written afterwards. */
   finish(): Buffer {
-    const written = Buffer.allocUnsafe(this.#length)
-    this.#buffer.copy(written, 0, 0, this.#length)
-    if (this.#buffer.length <= MAX_SPARE_BYTES) spare = this.#buffer
-    this.#buffer = NOTHING
+    const written = giveBackScratch(this.#buffer, this.#length)
+    this.#buffer = NO_SCRATCH
     this.#length = 0
     return written
   }
@@ -134,10 +120,7 @@ export class ProtobufWriter {
   /** Makes room for more bytes. */
   #reserve(bytes: number): void {
     const needed = this.#length + bytes
-    if (needed <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#buffer.length))
-    larger.set(this.#buffer.subarray(0, this.#length))
-    this.#buffer = larger
+    if (needed > this.#buffer.length) this.#buffer = largerScratch(this.#buffer, this.#length, needed)
   }
 
   #put(value: number): void {
