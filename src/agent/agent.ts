@@ -228,9 +228,11 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
     }
     const reload = async () => {
       const loaded = options.reloadConfig()
-      const plan = reloadable(config, loaded.config)
+      const { apply } = reloadable(config, loaded.config)
+      // What an earlier reload brought waits still.
+      const { restart } = reloadable(options.config, loaded.config)
       for (const warning of loaded.warnings) log.warn(warning)
-      for (const field of plan.restart) log.warn('changed, and takes effect at the next start only', { setting: field })
+      for (const field of restart) log.warn('changed, and takes effect at the next start only', { setting: field })
       const fresh = serverIdentity(loaded.config, clock)
       const freshHttps = httpsIdentity(loaded.config, clock)
       if (freshHttps) http.renewTls(tlsOptions(loaded.config, freshHttps))
@@ -243,7 +245,7 @@ export async function startAgent(options: AgentOptions, modules: AgentModules): 
       dns.configure(dnsSettings(config))
       await local.loadDefinitions(config.services, config.checks)
       await watches?.replace(config.watches)
-      log.info('configuration reloaded', { applied: plan.apply.join(',') || 'nothing' })
+      log.info('configuration reloaded', { applied: apply.join(',') || 'nothing' })
     }
     const port = new ServerAgent(
       { config, nodeId, meta },
