@@ -57,9 +57,13 @@ export class RequestCaller {
   }
 
   onGone(callback: () => void): void {
-    this.#response.on('close', () => {
-      if (!this.#response.writableFinished) callback()
-    })
+    const response = this.#response
+    const tell = () => {
+      if (!response.writableFinished) callback()
+    }
+    // Destroyed by its end, or because whoever asked has left already.
+    if (response.destroyed) tell()
+    else response.on('close', tell)
   }
 
   #watch(): AbortController {
