@@ -92,7 +92,7 @@ export class ProtobufWriter {
     this.#length += this.#buffer.write(value, this.#length, 'utf8')
   }
 
-  /** Keys and names: quicker than two calls out of JavaScript. @returns false, with nothing written, where it is not ASCII */
+  /** Keys and names: quicker than two calls out of JavaScript. @returns false where it is not ASCII; nothing is written */
   #ascii(field: number, value: string): boolean {
     this.#reserve(2 * VARINT_BYTES + value.length)
     const [buffer, begun] = [this.#buffer, this.#length]

@@ -126,8 +126,6 @@ export class Incoming implements ApiRequest {
   }
 }
 
-const NO_BYTES = Buffer.alloc(0)
-
 /** Reads to the end or to the limit; what comes beyond it is dropped, so that the answer still reaches the caller. */
 function readBody(request: IncomingMessage, limitBytes: number, tooLarge: (size: number) => Error): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -141,7 +139,11 @@ function readBody(request: IncomingMessage, limitBytes: number, tooLarge: (size:
         reject(tooLarge(size))
       }
     })
-    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] ?? NO_BYTES) : Buffer.concat(chunks)))
+    request.on('end', () => {
+      const [first, ...others] = chunks
+      // Each is a buffer of its own, so what came as one need not be copied.
+      resolve(first !== undefined && others.length === 0 ? first : Buffer.concat(chunks))
+    })
     request.on('error', reject)
     request.on('close', () => {
       // Comes after each body; to make an error costs more than all else here.

@@ -112,8 +112,6 @@ function putHandler(ports: RoutePorts, maxValueBytes: number): Handler {
   })
 }
 
-const PLAIN_PUT = { operation: 'set', Flags: 0, ModifyIndex: 0, Session: '' }
-
 function putParameters(query: URLSearchParams) {
   refuseConflict(query, ['cas', 'acquire', 'release'])
   return {
@@ -123,6 +121,9 @@ function putParameters(query: URLSearchParams) {
     Session: sessionOf(query),
   }
 }
+
+/** Of nearly all writes. */
+const PLAIN_PUT = putParameters(new URLSearchParams())
 
 function putOperation(query: URLSearchParams): string {
   if (query.has('cas')) return 'cas'

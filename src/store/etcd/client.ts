@@ -288,7 +288,7 @@ function requireLeader(): Metadata {
   return metadata
 }
 
-/** The library takes a picture of the stack for each call, a tenth of its cost, for errors that say here what failed anyway. */
+/** The library takes a picture of the stack for each call, a tenth of its cost; its errors say what failed without it. */
 function withoutStack<T>(begin: () => T): T {
   const frames = Error.stackTraceLimit
   Error.stackTraceLimit = 0

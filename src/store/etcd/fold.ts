@@ -104,7 +104,7 @@ function countExpectations({ writes, conditions }: Transaction): number {
 
 /** Says of one transaction after the other whether it goes into the fold; the first always does. */
 export function foldRule(): (queued: QueuedTransaction) => boolean {
-  /** The keys of the fold: whether they are written, or only expected to be somewhere. */
+  /** Whether it is written, by each key of the fold; the others are only expected to be somewhere. */
   const written = new Map<string, boolean>()
   let writes = 1
   let expectations = 1

@@ -99,7 +99,7 @@ export class Generation {
   }
 
   forgetEarly(key: string): void {
-    if (this.#early.size > 0) this.#early.delete(key)
+    this.#early.delete(key)
   }
 
   /** The revision that etcd knows a record by, of which callers know `revision`. */
