@@ -132,18 +132,18 @@ export async function run(): Promise<BenchResult[]> {
   try {
     await leaderOf(cluster)
     const counts = [...FEW_WRITERS, WRITERS]
-    const directly = async () => {
-      const perSecond = new Map<number, number>()
-      for (const writers of counts) perSecond.set(writers, await direct(cluster.endpoints, writers, RUN_MS))
-      return perSecond
+    const each = async (perSecond: (writers: number) => Promise<number>) => {
+      const measured = new Map<number, number>()
+      for (const writers of counts) measured.set(writers, await perSecond(writers))
+      return measured
     }
+    const directly = () => each((writers) => direct(cluster.endpoints, writers, RUN_MS))
     await direct(cluster.endpoints, WRITERS, WARM_MS)
     const before = await directly()
     const servers = await Servers.start(NAMES, cluster.endpoints)
     try {
       await throughServers(servers, WRITERS, SERVERS_WARM_MS)
-      const served = new Map<number, number>()
-      for (const writers of counts) served.set(writers, await throughServers(servers, writers, RUN_MS))
+      const served = await each((writers) => throughServers(servers, writers, RUN_MS))
       const seen = await sightings(servers)
       const after = await directly()
       const bare = await bareSightings(cluster.endpoints)
