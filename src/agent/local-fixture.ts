@@ -91,9 +91,11 @@ export async function fixture(
 }
 
 const LIMIT_MS = 10_000
-export async function until(what: string, holds: () => boolean): Promise<void> {
+/** @param clock - one that stands still: what is due on it now is done meanwhile */
+export async function until(what: string, holds: () => boolean, clock?: ManualClock): Promise<void> {
   for (const end = systemClock.nowMs() + LIMIT_MS; !holds(); ) {
     assert.ok(systemClock.nowMs() < end, `never: ${what}`)
+    clock?.advance(0)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -3,10 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { HanseError, ManualClock, type Random, seededRandom } from '#base'
-import { AgentCheckDefinition, AgentServiceDefinition, HealthCheck } from '#codec'
+import { AgentCheckDefinition, AgentServiceDefinition, HealthCheck, type NodeService } from '#codec'
 import type { LocalAgent } from './local-agent.ts'
-import { type Fixture, fixture, held, pumped } from './local-fixture.ts'
+import { type Fixture, fixture, held, pumped, until } from './local-fixture.ts'
 
 const ROUNDS = 400
 const TEXTS = [
@@ -106,22 +107,28 @@ class Draw {
 }
 
 /** Catalog and agent hold the same, but for what the catalog fills in and what only it may hold. */
-function assertSame(at: Fixture, agent: LocalAgent): void {
-  const plain = <T extends object>(record: T) => ({ ...record, CreateIndex: 0, ModifyIndex: 0 })
+type Records = readonly [services: readonly NodeService[], checks: readonly HealthCheck[]]
+
+/** Without what only the catalog can say, in one order. */
+function plain(services: readonly NodeService[], checks: readonly HealthCheck[]): Records {
+  const indexless = <T extends object>(record: T) => ({ ...record, CreateIndex: 0, ModifyIndex: 0 })
   const sorted = <T>(records: readonly T[], key: (record: T) => string) =>
     [...records].sort((left, right) => (key(left) < key(right) ? -1 : 1))
-  const check = (record: HealthCheck) => HealthCheck.of({ ...plain(record), ServiceTags: record.ServiceTags ?? [] })
-  const catalog = held(at)
-  assert.deepEqual(
-    sorted(catalog.services.filter(({ ID }) => ID !== 'consul' || agent.service(ID)).map(plain), ({ ID }) => ID),
-    sorted(agent.services().map(plain), ({ ID }) => ID),
-  )
-  assert.deepEqual(
+  return [
+    sorted(services.map(indexless), ({ ID }) => ID),
     sorted(
-      catalog.checks.filter(({ CheckID }) => CheckID !== 'serfHealth' || agent.check(CheckID)).map(check),
+      checks.map((check) => HealthCheck.of({ ...indexless(check), ServiceTags: check.ServiceTags ?? [] })),
       ({ CheckID }) => CheckID,
     ),
-    sorted(agent.checks().map(check), ({ CheckID }) => CheckID),
+  ]
+}
+
+/** What the catalog has of the agent, which did not register the server and its health. */
+function inCatalog(at: Fixture, agent: LocalAgent): Records {
+  const { services, checks } = held(at)
+  return plain(
+    services.filter(({ ID }) => ID !== 'consul' || agent.service(ID)),
+    checks.filter(({ CheckID }) => CheckID !== 'serfHealth' || agent.check(CheckID)),
   )
 }
 
@@ -164,6 +171,8 @@ test('any definition is refused with its reason or is in the catalog as the agen
     assert.deepEqual(new Set(agent.services().map(({ ID }) => ID)), new Set(ids))
   }
   assert.ok(taken > ROUNDS / 5, `${taken} were taken`)
-  await pumped(new Promise((resolve) => setTimeout(resolve, 50)), clock)
-  assertSame(at, agent)
+  const both = (): [Records, Records] => [inCatalog(at, agent), plain(agent.services(), agent.checks())]
+  await until('the catalog has what the agent has', () => isDeepStrictEqual(...both()), clock).finally(() =>
+    assert.deepEqual(...both()),
+  )
 })

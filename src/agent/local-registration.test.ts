@@ -6,7 +6,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ManualClock } from '#base'
-import { checkOf, fixture, held, keep, pumped, replaceAll, serviceOf } from './local-fixture.ts'
+import { checkOf, fixture, held, keep, pumped, replaceAll, serviceOf, until } from './local-fixture.ts'
 
 const ids = (records: readonly { readonly CheckID: string }[]) => records.map(({ CheckID }) => CheckID).sort()
 
@@ -187,8 +187,7 @@ test('a service whose check is critical for too long is deregistered, a minute a
   assert.equal(agent.services().length, 1)
   clock.advance(60_000)
   assert.deepEqual(agent.services(), [])
-  await pumped(new Promise((resolve) => setTimeout(resolve, 20)), clock)
-  assert.deepEqual(held(at).services, [])
+  await until('the catalog has none either', () => held(at).services.length === 0, clock)
 })
 
 test('an output alone reaches the catalog only now and then', async (context) => {
@@ -205,6 +204,5 @@ test('an output alone reaches the catalog only now and then', async (context) =>
   clock.advance(299_000)
   assert.equal(await beat('3'), '')
   clock.advance(1_000)
-  await pumped(new Promise((resolve) => setTimeout(resolve, 5)), clock)
-  assert.equal(held(at).checks[0]?.Output, '3')
+  await until('the last output is in the catalog', () => held(at).checks[0]?.Output === '3', clock)
 })

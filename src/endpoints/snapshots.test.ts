@@ -155,10 +155,15 @@ test('a sender that stands still is given up', async () => {
   const clock = new ManualClock()
   const still = await federation(['dc1'], { clock })
   const restoring = still.of('dc1').endpoints.snapshots.restore(options(), new Readable({ read() {} }))
-  const refused = assert.rejects(restoring, { code: 'SNAPSHOT_DAMAGED', message: /stood still/ })
+  let over = false
+  const refused = assert.rejects(restoring, { code: 'SNAPSHOT_DAMAGED', message: /stood still/ }).finally(() => {
+    over = true
+  })
   // The file on disk is opened first.
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  clock.advance(IDLE_MS)
+  while (!over) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    clock.advance(IDLE_MS)
+  }
   await refused
   await still.close()
 })

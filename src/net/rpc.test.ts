@@ -106,9 +106,11 @@ test('serveRpcStream() answers the recorded calls to the byte and closes where t
 })
 
 test('serveRpcStream() aborts the running call when the client goes away', async () => {
+  const arrived = Promise.withResolvers<void>()
   const aborted = Promise.withResolvers<unknown>()
   const handler: RpcHandler = ({ signal }) =>
     new Promise((_, reject) => {
+      arrived.resolve()
       signal.addEventListener('abort', () => {
         aborted.resolve(signal.reason)
         reject(signal.reason)
@@ -117,8 +119,10 @@ test('serveRpcStream() aborts the running call when the client goes away', async
   const { pool } = await poolTo(handler)
   const controller = new AbortController()
   const call = pool.call({ target, method: 'Test.Wait', body, signal: controller.signal })
-  setImmediate(() => setTimeout(() => controller.abort(), 20))
-  await assert.rejects(call, { code: 'RPC_ABORTED' })
+  const refused = assert.rejects(call, { code: 'RPC_ABORTED' })
+  await arrived.promise
+  controller.abort()
+  await refused
   assert.equal(codeOf(await aborted.promise), 'RPC_CLIENT_GONE')
 })
 
@@ -178,11 +182,15 @@ test('RpcConnectionPool throws the remote error text as it is, and the next call
 })
 
 test('RpcConnectionPool dials anew when the connection has died, and names the call that died with it', async () => {
+  const arrived = Promise.withResolvers<void>()
   let hang = true
-  const { pool, dialled } = await poolTo((call) => (hang ? new Promise(() => {}) : Promise.resolve(call.body)))
+  const { pool, dialled } = await poolTo((call) => {
+    arrived.resolve()
+    return hang ? new Promise(() => {}) : Promise.resolve(call.body)
+  })
   const call = pool.call({ target, method: 'A.B', body })
   const rejected = assert.rejects(call, { code: 'RPC_CLOSED', message: /"A\.B" on "s1\.dc1".*EOF$/ })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await arrived.promise
   sessions.at(-1)?.destroy(new Error('killed'))
   await rejected
   hang = false

@@ -132,10 +132,11 @@ test('a new root reaches both datacenters, and not one handshake fails meanwhile
     },
     { timeoutMs: 45_000 },
   )
+  // The moment of renewal is chance: it may come before many calls were made.
+  await Promise.race([calls, eventually('there were calls enough', () => assert.ok(handshakes > 20, `${handshakes}`))])
   stop = true
   await calls
   assert.deepEqual(failures, [])
-  assert.ok(handshakes > 20, `${handshakes} handshakes`)
 })
 
 test('a waiting read of a leaf is answered when it is renewed, and not before', async () => {
