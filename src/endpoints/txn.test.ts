@@ -279,20 +279,28 @@ test('a node is found by its ID before its name', async () => {
   assert.equal(dc1.state.read((tx) => tx.nodes.get('n2')).value, undefined)
 })
 
-test('as many operations as are allowed fit: 128 sets, 127 deletions, 63 locks; more is refused whole, in rounds it is never done', async () => {
+test('128 operations of each sort fit, and large trees; what does not is refused whole, in rounds it is never done', async () => {
   const names = Array.from({ length: 128 }, (_, i) => `many/${i}/x/y`)
   assert.equal((await apply(names.map((name) => kv('set', name, value('x'))))).errors, null)
-  await assert.rejects(apply(names.map((name) => kv('delete', name))), { status: 413 })
-  const locks = names.slice(0, 64).map((name) => kv('lock', name, { Session: SESSION }))
-  await assert.rejects(apply(locks), { status: 413 })
-  assert.equal((await apply(locks.slice(1))).errors, null)
+  for (const verb of ['lock', 'unlock']) {
+    const done = await apply(names.map((name) => kv(verb, name, { Session: SESSION })))
+    assert.deepEqual([done.errors, done.results?.length], [null, 128])
+  }
+  const locked = dc1.state.read((tx) => tx.kv.list('many/')).value
+  assert.ok(locked.every(({ LockIndex, Session }) => LockIndex === 1 && Session === ''))
   await assert.rejects(apply([...names, 'more'].map((name) => kv('get', name))), {
     code: 'TXN_TOO_LARGE',
     message: 'Transaction contains too many operations (129 > 128)',
   })
-  await dc1.state.write((tx) => [...Array(99).keys()].map((i) => tx.putKv(DirEntry.of({ Key: `many/more/${i}` }))))
-  await assert.rejects(apply([kv('delete-tree', 'many/')]), { status: 413 })
-  assert.equal(dc1.state.read((tx) => tx.kv.keys('many/')).value.length, 227)
+  for (const part of [0, 1]) {
+    await dc1.state.write((tx) => {
+      for (let i = 0; i < 600; i++) tx.putKv(DirEntry.of({ Key: `large/${part}/${i}` }))
+    })
+  }
+  await assert.rejects(apply([kv('set', 'beside', value('x')), kv('delete-tree', 'large/')]), { status: 413 })
+  assert.equal(dc1.state.read((tx) => tx.kv.keys('large/')).value.length, 1_200)
+  assert.equal((await apply([kv('delete-tree', 'large/0/')])).errors, null)
+  assert.equal(dc1.state.read((tx) => tx.kv.keys('large/')).value.length, 600)
   const waiting = dc1.state.read((tx) => tx.kv.get(names[0] ?? ''))
   assert.equal((await apply(names.slice(1).map((name) => kv('delete', name)))).errors, null)
   assert.equal(waiting.watch.fired, false, 'nobody else is woken')

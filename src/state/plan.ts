@@ -92,6 +92,11 @@ export class Plan {
     return this.#resumed
   }
 
+  /** How many deletions in bulk are worth trying at a time: more than are done. */
+  get bulkLimit(): number {
+    return 1 + (this.#whole ? MAX_TRANSACTION_KEYS : MAX_ROUND_KEYS)
+  }
+
   /** What records show as their index until they are committed. */
   get pendingIndex(): number {
     return this.#revision + this.#tables.base

@@ -202,7 +202,7 @@ function otherWrites(plan: Plan): OtherWrites {
       const keys: string[] = []
       kv.rows.visit(orderOf(prefix), ({ key }) => {
         keys.push(key)
-        return keys.length < MAX_TREE_ROUND
+        return keys.length < plan.bulkLimit
       })
       for (const key of keys) plan.delete(kv, key, true)
       return keys.length > 0 || plan.resumed
@@ -225,6 +225,3 @@ function otherWrites(plan: Plan): OtherWrites {
       oneAtATime(plan, plan.delete(plan.tables().configEntries, configEntryKey(kind, name))),
   }
 }
-
-/** Keys of a tree that are looked up at a time: more than a round deletes, so that a bigger tree fills its rounds. */
-const MAX_TREE_ROUND = 128

@@ -78,6 +78,12 @@ export class CommitQueue {
     for (const { bytes } of queued) this.#bytes += bytes
   }
 
+  /** The same, behind all others. */
+  putLast(queued: readonly QueuedTransaction[]): void {
+    this.#queue.push(...queued)
+    for (const { bytes } of queued) this.#bytes += bytes
+  }
+
   /** Refuses all that waits. */
   fail(error: unknown): void {
     const queue = this.#queue

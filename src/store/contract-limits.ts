@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { codeOf } from '#base'
-import { type Check, committed, drop, loaded, put, refusal } from './contract-fixture.ts'
+import { type Check, committed, drop, follow, loaded, put, refusal } from './contract-fixture.ts'
 import type { Transaction } from './engine.ts'
 import { MAX_KEY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_KEYS } from './transaction.ts'
 
@@ -40,6 +40,53 @@ export function checkRefusals(check: Check): void {
     const full = Array.from({ length: MAX_TRANSACTION_KEYS }, (_, index) => put(`k${index}`, 'x', 0))
     await committed(engine, { writes: full })
     assert.equal((await loaded(engine)).records.length, MAX_TRANSACTION_KEYS + 1)
+  })
+
+  check(
+    'commit() of as many keys as allowed is all or nothing, and names those that are not as expected',
+    async (engine) => {
+      const keys = Array.from({ length: MAX_TRANSACTION_KEYS }, (_, index) => `k${index}`)
+      const first = await committed(engine, { writes: keys.map((key) => put(key, '1', 0)) })
+      const second = await committed(engine, { writes: [put('k7', '2'), put('k1000', '2')] })
+      const before = await loaded(engine)
+      const { follower } = follow(engine, second)
+      for (const transaction of [
+        { writes: keys.map((key) => put(key, '3', first)) },
+        { writes: [put('other', '3')], conditions: keys.map((key) => ({ key, expect: first })) },
+      ]) {
+        const result = await engine.commit(transaction)
+        assert.deepEqual(result.ok || result.conflicts, ['k7', 'k1000'])
+      }
+      assert.deepEqual(await loaded(engine), before)
+      const changed = new Set(['k7', 'k1000'])
+      const third = await committed(engine, { writes: keys.map((key) => drop(key, changed.has(key) ? second : first)) })
+      assert.deepEqual((await loaded(engine)).records, [])
+      assert.deepEqual(
+        follower.batches.map(({ revision, changes }) => [revision, changes.length]),
+        [[third, MAX_TRANSACTION_KEYS]],
+      )
+      assert.equal(await committed(engine, { writes: keys.map((key) => drop(key)) }), third, 'nothing was there')
+    },
+  )
+
+  check('commit() of many keys beside small ones: each sees all of the others or nothing', async (engine) => {
+    const keys = Array.from({ length: 200 }, (_, index) => `k${index}`)
+    let revision = await committed(engine, { writes: keys.map((key) => put(key, '0', 0)) })
+    const { follower } = follow(engine, revision)
+    const small = Array.from({ length: 300 }, (_, index) => engine.commit({ writes: [put(`s/${index}`, 'x')] }))
+    for (let round = 1; round <= 5; round++) {
+      const large = { writes: keys.map((key) => put(key, `${round}`, revision)) }
+      const [one, other] = await Promise.all([engine.commit(large), engine.commit(large)])
+      const won = one.ok ? one : other
+      assert.ok(won.ok && one.ok !== other.ok, 'one of two that expect the same')
+      revision = won.revision
+    }
+    await Promise.all(small)
+    const whole = follower.batches.map(({ changes }) => changes.filter(({ key }) => key.startsWith('k')).length)
+    assert.deepEqual(
+      whole.filter((count) => count > 0),
+      Array(5).fill(keys.length),
+    )
   })
 
   check('commit() refuses with STORE_BUSY when too much waits, and all that it took happens', async (engine) => {

@@ -118,7 +118,7 @@ export interface Engine {
   /**
    * Compares and writes, all or nothing.
    *
-   * @throws STORE_BUSY (nothing was tried), STORE_REPLACED, STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID,
+   * @throws STORE_BUSY (nothing was tried), STORE_CONTENDED, STORE_REPLACED, STORE_TRANSACTION_TOO_LARGE, STORE_TRANSACTION_INVALID,
    *   STORE_FULL, STORE_FAILED, STORE_CORRUPT, STORE_CLOSED: nothing was written, except that after STORE_FAILED it is
    *   unknown
    */

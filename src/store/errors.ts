@@ -18,6 +18,12 @@ export const storeError = errorTable({
       `Cannot queue transaction: ${facts.queued} ${facts.unit} are waiting and the limit is ${facts.limit}`,
     hint: () => 'Write more slowly, or use a faster disk',
   },
+  STORE_CONTENDED: {
+    status: 429,
+    message: (facts: { seconds: number }) =>
+      `Cannot commit transaction: it has too many keys to be compared one by one, and other servers wrote all the time for ${facts.seconds} s`,
+    hint: () => 'Nothing was written: try again, or split it into transactions of at most 63 keys',
+  },
   STORE_TRANSACTION_TOO_LARGE: {
     status: 413,
     message: (facts: { what: string; count: number; limit: number }) =>

@@ -1,14 +1,14 @@
 /**
  * What a transaction may hold. Checked before it is queued, so that every engine refuses the same ones.
  *
- * Source: etcd's `--max-txn-ops` (128, counted for compares and for operations each) and `--max-request-bytes`
- * (1.5 MiB, of which a part is left for the frame around keys and values).
+ * Source: etcd's `--max-request-bytes` (1.5 MiB, of which a part is left for the frame around keys and values). Keys
+ * are limited so that one transaction does not hold up all others for long.
  */
 import type { Content, Transaction } from './engine.ts'
 import { storeError } from './errors.ts'
 
 /** Most keys one transaction writes, and most that it sets an expectation on. */
-export const MAX_TRANSACTION_KEYS = 128
+export const MAX_TRANSACTION_KEYS = 1024
 /** Keys and values of one transaction together. */
 export const MAX_TRANSACTION_BYTES = 1_048_576
 export const MAX_KEY_BYTES = 16_384

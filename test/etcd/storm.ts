@@ -7,7 +7,8 @@
  * - a duty has one holder at a time
  *
  * A writer counts up a key of its own by compare-and-set, and adds a key for each round that must not be there yet; all
- * writers of all engines fight for one key in between.
+ * writers of all engines fight for one key in between. One writer of each engine counts up many keys at once, more than
+ * etcd compares in one transaction: every batch has all of them or none.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -18,12 +19,16 @@ import { eventually } from '../support/eventually.ts'
 /** Codes after which a write may have happened or not. */
 const UNKNOWN = new Set(['STORE_UNREACHABLE', 'STORE_OTHER_ETCD'])
 /** Codes that a storm lives with, besides those that its test allows. */
-const ALLOWED = new Set(['STORE_UNREACHABLE'])
+const ALLOWED = new Set(['STORE_UNREACHABLE', 'STORE_CONTENDED'])
 const WRITERS = 4
 const RETRY_MS = 50
 const DUTY_MS = 3_000
 const PROGRESS_MS = 40_000
 const SHARED = 'shared'
+/** Keys of a writer of many. */
+const LARGE = 150
+const LARGE_PAUSE_MS = 100
+const largeKey = (server: string, at: number): string => `large/${server}/${at}`
 
 export interface StormOptions {
   readonly endpoints: readonly string[]
@@ -111,6 +116,8 @@ class Side {
     if (revision <= this.revision)
       this.faults.push(`${this.name} was handed revision ${revision} after ${this.revision}`)
     this.revision = revision
+    const many = changes.filter(({ key }) => key.startsWith('large/')).length
+    if (many % LARGE !== 0) this.faults.push(`${this.name} was handed ${many} of ${LARGE} keys in revision ${revision}`)
     for (const { key, value, modRevision } of changes) {
       this.#take(key, value, modRevision)
       if (key.startsWith('round/')) this.rounds.set(key, (this.rounds.get(key) ?? 0) + 1)
@@ -146,6 +153,7 @@ export class Storm {
   #running = true
   #tasks: Promise<void>[] = []
   writes = 0
+  large = 0
   reads = 0
 
   private constructor(options: StormOptions, sides: readonly Side[]) {
@@ -168,6 +176,7 @@ export class Storm {
     storm.#tasks = sides.flatMap((side) => [
       ...Array.from({ length: WRITERS }, (_, writer) => storm.#write(side, `w/${side.name}/${writer}`)),
       storm.#fight(side),
+      storm.#writeMany(side),
       storm.#read(side),
       storm.#duty(side),
     ])
@@ -217,6 +226,21 @@ export class Storm {
       expect = known.modRevision
       // A round that may have happened is not tried again under the same name, nor is one that was refused.
       round = Math.max(round, known.round)
+    }
+  }
+
+  async #writeMany(side: Side): Promise<void> {
+    const keys = Array.from({ length: LARGE }, (_, at) => largeKey(side.name, at))
+    const [first = ''] = keys
+    while (this.#running) {
+      const { round, modRevision } = await this.#known(side, first)
+      const value = Buffer.from(String(round + 1))
+      const writes = keys.map((key) => ({ key, value, expect: modRevision }))
+      const tried = await this.#try(first, () => side.engine.commit({ writes }))
+      if (!('value' in tried) || !tried.value.ok) continue
+      for (const key of keys) this.#answered.set(key, round + 1)
+      this.large++
+      await delay(LARGE_PAUSE_MS)
     }
   }
 
@@ -292,7 +316,7 @@ export class Storm {
 
   said(): string {
     const errors = [...this.#errors].map(([code, count]) => `${count} × ${code}`)
-    return `${this.writes} writes, ${this.reads} reads, errors: ${errors.join(', ') || 'none'}`
+    return `${this.writes} writes, ${this.large} of ${LARGE} keys, ${this.reads} reads, errors: ${errors.join(', ') || 'none'}`
   }
 
   countOf(code: string): number {
@@ -335,6 +359,6 @@ export class Storm {
       assert.ok(holder.to <= next.from, `${holder.by} and ${next.by} had one duty for ${holder.to - next.from} ms`)
     }
     const { prefix } = this.#options
-    assert.ok(this.writes > 0 && this.reads > 0, `nothing happened below ${prefix}`)
+    assert.ok(this.writes > 0 && this.large > 0 && this.reads > 0, `nothing happened below ${prefix}`)
   }
 }

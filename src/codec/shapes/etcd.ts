@@ -55,23 +55,25 @@ const EtcdPutReply = message({ header: optional(1, EtcdHeader) })
 export const EtcdDelete = message({ key: text(1), rangeEnd: text(2) })
 const EtcdDeleteReply = message({ header: optional(1, EtcdHeader), deleted: count(2) })
 
-/** Of a comparison, always for equality. */
 export const ETCD_COMPARE = { createRevision: 1, modRevision: 2, value: 3 } as const
+/** What is found must be equal (0) to what is given, or less. */
+export const ETCD_COMPARE_LESS = 2
 export const EtcdCompare = message({
+  result: count(1),
   target: count(2),
   key: text(3),
   createRevision: count(5),
   modRevision: count(6),
   value: encoded(7),
+  /** Every key of the range is compared. */
+  rangeEnd: text(64),
 })
 export type EtcdCompare = MessageOf<typeof EtcdCompare>
 
-/** One of them. */
-export const EtcdOperation = message({
-  range: optional(1, EtcdRange),
-  put: optional(2, EtcdPut),
-  delete: optional(3, EtcdDelete),
-})
+const basic = { range: optional(1, EtcdRange), put: optional(2, EtcdPut), delete: optional(3, EtcdDelete) }
+const EtcdGroup = message({ success: messages(2, message(basic)) })
+/** One of them; a group of them is a transaction in the transaction. */
+export const EtcdOperation = message({ ...basic, group: optional(4, EtcdGroup) })
 export type EtcdOperation = MessageOf<typeof EtcdOperation>
 export const EtcdOperationReply = message({
   range: optional(1, EtcdRangeReply),

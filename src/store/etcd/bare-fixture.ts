@@ -2,9 +2,10 @@
 import { systemClock } from '#base'
 import type { EtcdWatchReply } from '#codec'
 import { EtcdClient } from './client.ts'
-import { encodeFold, putOf } from './fold.ts'
+import { encodeFold } from './fold.ts'
 import { Keyspace } from './keyspace.ts'
 import { txn, watch } from './methods.ts'
+import { putOf } from './operations.ts'
 
 const CALL_MS = 10_000
 

@@ -5,8 +5,8 @@
  * same fold is sent again: if the first one happened, the mark has moved on, and its value says that it was this fold.
  * A fold that is given up is fenced off by moving the mark, before anything else is written.
  *
- * A transaction so large that the mark does not fit beside it (128 expectations or writes) is sent without, and the
- * mark is moved after it; when its answer is lost, STORE_UNREACHABLE says that it may have been written.
+ * The marks of all servers together tell as well whether anything was committed since a revision, which is all that a
+ * transaction expects that is too large for its keys to be compared one by one (large.ts).
  */
 import { type Clock, codeOf, type Metrics } from '#base'
 import type { EtcdTxn, EtcdTxnReply } from '#codec'
@@ -19,20 +19,16 @@ import {
   conflictsOf,
   encodeFold,
   encodeQuestion,
-  expectRevision,
-  expectValue,
-  fitsWithWriter,
+  fitsInFold,
   foldRule,
-  foundBy,
-  putOf,
-  rangeOf,
-  readOf,
   revisionsIn,
   type WriterMark,
 } from './fold.ts'
 import { Gathering } from './gathering.ts'
 import type { Generation, Keyspace } from './keyspace.ts'
+import { encodeLarge, encodeQuestions, needsFence } from './large.ts'
 import { range, txn } from './methods.ts'
+import { expectRevision, expectValue, foundBy, putOf, rangeOf, readOf } from './operations.ts'
 
 /** How long a fold may take, all attempts together: longer than an election of etcd's. */
 export const COMMIT_MS = 10_000
@@ -64,7 +60,11 @@ interface Done {
   readonly revision: number
   readonly changed: boolean | undefined
 }
-type Outcome = Done | { readonly kind: 'conflict'; readonly revisions: ReadonlyMap<string, number> }
+type Outcome =
+  | Done
+  | { readonly kind: 'conflict'; readonly revisions: ReadonlyMap<string, number> }
+  /** Another server has committed something between the look at a large transaction's keys and the write. */
+  | { readonly kind: 'contended' }
 
 export class Commits {
   readonly #options: CommitsOptions
@@ -77,6 +77,8 @@ export class Commits {
   #pumping: Promise<void> | undefined
   /** One at a time: a fold that is being sent, or what must not be beside one. */
   #turn = Promise.resolve()
+  /** Since when a large transaction has been tried. */
+  readonly #contended = new WeakMap<QueuedTransaction, number>()
   /** Folds that are written, and not delivered yet. */
   readonly #answering = new Set<Promise<void>>()
 
@@ -158,6 +160,7 @@ export class Commits {
       const keys = this.#keys
       const outcome = await this.#send(fold.map(({ transaction }) => transaction))
       if (outcome.kind === 'conflict') this.#sortOut(fold, keys, outcome.revisions)
+      else if (outcome.kind === 'contended') this.#tryAgain(fold)
       else {
         // Not waited for: the next fold is on its way to etcd while this one's batch comes from there.
         const answering: Promise<void> = this.#answer(fold, outcome).finally(() => this.#answering.delete(answering))
@@ -197,11 +200,37 @@ export class Commits {
     this.#queue.putBack(again)
   }
 
+  /** After all that waits, so that nothing is held up by it; for so long as a commit may take. */
+  #tryAgain(fold: readonly QueuedTransaction[]): void {
+    const now = this.#options.clock.nowMs()
+    const again: QueuedTransaction[] = []
+    for (const queued of fold) {
+      const sinceMs = this.#contended.get(queued) ?? now
+      this.#contended.set(queued, sinceMs)
+      if (now - sinceMs < COMMIT_MS) again.push(queued)
+      else this.#fail([queued], storeError('STORE_CONTENDED', { seconds: COMMIT_MS / 1_000 }))
+    }
+    this.#queue.putLast(again)
+  }
+
   async #send(fold: readonly Transaction[]): Promise<Outcome> {
     const [first] = fold
-    if (first !== undefined && fold.length === 1 && !fitsWithWriter(first)) return this.#sendUnmarked(first)
+    if (first !== undefined && fold.length === 1 && !fitsInFold(first)) return this.#sendLarge(first)
     const mark = this.#nextMark()
-    const request = encodeFold(fold, this.#keys, mark)
+    const sent = await this.#sendMarked(encodeFold(fold, this.#keys, mark), mark)
+    if (sent === undefined) return this.#conflict(fold)
+    return { kind: 'done', ...sent, changed: sent.reply && changedRecords(fold, sent.reply) }
+  }
+
+  /**
+   * @returns undefined if an expectation other than that of the mark did not hold; else where it was written, with the
+   *   reply unless that was lost
+   * @throws STORE_REPLACED, STORE_WRITER_CLASH
+   */
+  async #sendMarked(
+    request: EtcdTxn,
+    mark: WriterMark,
+  ): Promise<{ readonly revision: number; readonly reply: EtcdTxnReply | undefined } | undefined> {
     let reply: EtcdTxnReply
     try {
       reply = await this.#call(request)
@@ -212,24 +241,42 @@ export class Commits {
     if (reply.succeeded) {
       const revision = reply.header?.revision ?? 0
       this.#mark = revision
-      return { kind: 'done', revision, changed: changedRecords(fold, reply) }
+      return { revision, reply }
     }
     const found = foundBy(reply, 0)
     if (found === undefined) throw await this.#replaced(reply)
-    if (found.modRevision === mark.expect) return this.#conflict(fold)
+    if (found.modRevision === mark.expect) return undefined
     if (!found.value?.equals(mark.value)) throw this.#clash()
-    // An earlier sending of this very fold happened.
+    // An earlier sending of this very request happened.
     this.#mark = found.modRevision
-    return { kind: 'done', revision: found.modRevision, changed: undefined }
+    return { revision: found.modRevision, reply: undefined }
   }
 
-  async #sendUnmarked(transaction: Transaction): Promise<Outcome> {
-    const request = encodeFold([transaction], this.#keys, undefined)
-    const reply = await this.#call(request, true)
-    if (!reply.succeeded) return this.#conflict([transaction])
-    // Fails with STORE_REPLACED if that went into a generation that is no longer read.
-    this.#mark = await this.#moveMark()
-    return { kind: 'done', revision: reply.header?.revision ?? 0, changed: changedRecords([transaction], reply) }
+  async #sendLarge(transaction: Transaction): Promise<Outcome> {
+    const fenced = needsFence(transaction)
+    let fence: number | undefined
+    if (fenced) {
+      const { revision, revisions } = await this.#lookUp(transaction)
+      if (conflictsOf(transaction, this.#keys, revisions).length > 0) return { kind: 'conflict', revisions }
+      fence = revision
+    }
+    const mark = this.#nextMark()
+    const sent = await this.#sendMarked(encodeLarge(transaction, this.#keys, mark, fence), mark)
+    if (sent) return { kind: 'done', revision: sent.revision, changed: undefined }
+    return fenced ? { kind: 'contended' } : this.#conflict([transaction])
+  }
+
+  /** Where all its keys are, and at which revision. */
+  async #lookUp(transaction: Transaction): Promise<{ revision: number; revisions: ReadonlyMap<string, number> }> {
+    let revision = 0
+    const revisions = new Map<string, number>()
+    for (const questionAt of encodeQuestions(transaction, this.#keys)) {
+      const question = questionAt(revision)
+      const reply = await this.#call(question)
+      revision ||= reply.header?.revision ?? 0
+      for (const [key, found] of revisionsIn(question, reply)) revisions.set(key, found)
+    }
+    return { revision, revisions }
   }
 
   /**
@@ -278,8 +325,8 @@ export class Commits {
     throw this.#clash()
   }
 
-  #call(request: EtcdTxn, once = false): Promise<EtcdTxnReply> {
-    return this.#options.client.call(txn, request, { timeoutMs: COMMIT_MS, once })
+  #call(request: EtcdTxn): Promise<EtcdTxnReply> {
+    return this.#options.client.call(txn, request, { timeoutMs: COMMIT_MS })
   }
 
   async #replaced(reply: EtcdTxnReply): Promise<Error> {

@@ -8,80 +8,15 @@
  * The writer's own key is compared and written with each fold. So a fold that is sent twice happens once, and a fold
  * for a generation that was replaced (its writers' keys are deleted) does not happen at all.
  */
-import {
-  ETCD_COMPARE,
-  type EtcdCompare,
-  type EtcdKeyValue,
-  type EtcdOperation,
-  EtcdOperationReply,
-  type EtcdTxn,
-  type EtcdTxnReply,
-} from '#codec'
+import type { EtcdCompare, EtcdOperation, EtcdTxn, EtcdTxnReply } from '#codec'
 import type { QueuedTransaction } from '../commit-queue.ts'
 import type { Transaction } from '../engine.ts'
 import { MAX_TRANSACTION_BYTES } from '../transaction.ts'
-import { endOf, type Generation } from './keyspace.ts'
+import type { Generation } from './keyspace.ts'
+import { answerTo, expectRevision, foundBy, putOf, readOf, writeOf } from './operations.ts'
 
 /** etcd's `--max-txn-ops`, which counts comparisons and operations each; the writer's key takes one of both. */
 export const MAX_OPERATIONS = 128
-
-const NO_RANGE = {
-  key: '',
-  rangeEnd: '',
-  limit: 0,
-  revision: 0,
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-}
-
-export const expectRevision = (key: string, modRevision: number): EtcdCompare => ({
-  target: ETCD_COMPARE.modRevision,
-  key,
-  createRevision: 0,
-  modRevision,
-  value: null,
-})
-export const expectValue = (key: string, value: Buffer): EtcdCompare => ({
-  target: ETCD_COMPARE.value,
-  key,
-  createRevision: 0,
-  modRevision: 0,
-  value,
-})
-export const putOf = (key: string, value: Uint8Array, lease = 0n): EtcdOperation => ({
-  range: null,
-  put: { key, value: asBuffer(value), lease },
-  delete: null,
-})
-export const deleteOf = (key: string, rangeEnd = ''): EtcdOperation => ({
-  range: null,
-  put: null,
-  delete: { key, rangeEnd },
-})
-export const rangeOf = (key: string, options: Partial<typeof NO_RANGE> = {}) => ({ ...NO_RANGE, ...options, key })
-export const readOf = (key: string, options: Partial<typeof NO_RANGE> = {}): EtcdOperation => ({
-  range: rangeOf(key, options),
-  put: null,
-  delete: null,
-})
-export const allBelow = (prefix: string, options: Partial<typeof NO_RANGE> = {}) =>
-  rangeOf(prefix, { ...options, rangeEnd: endOf(prefix) })
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-/** What one operation of a transaction was answered. */
-export function answerTo(reply: EtcdTxnReply, position: number) {
-  const bytes = reply.replies?.[position]
-  return bytes && EtcdOperationReply.decode(bytes)
-}
-
-/** The key that one read of a transaction found. */
-export function foundBy(reply: EtcdTxnReply, position: number): EtcdKeyValue | undefined {
-  return answerTo(reply, position)?.range?.kvs?.[0]
-}
 
 /** Every expectation of a transaction, writes before conditions. */
 export function expectationsOf({ writes, conditions = [] }: Transaction): { key: string; expect: number }[] {
@@ -91,8 +26,8 @@ export function expectationsOf({ writes, conditions = [] }: Transaction): { key:
   return expected
 }
 
-/** Whether it has room for the writer's key; one that has not is committed alone, without it. */
-export function fitsWithWriter(transaction: Transaction): boolean {
+/** Whether etcd can compare and write its keys one by one, with the writer's key; if not, see large.ts. */
+export function fitsInFold(transaction: Transaction): boolean {
   return transaction.writes.length < MAX_OPERATIONS && countExpectations(transaction) < MAX_OPERATIONS
 }
 
@@ -116,10 +51,10 @@ export function foldRule(): (queued: QueuedTransaction) => boolean {
     const own = countExpectations(transaction)
     if (written.size > 0) {
       if (writes + transaction.writes.length > MAX_OPERATIONS || expectations + own > MAX_OPERATIONS) return false
-      if (bytes + ownBytes > MAX_TRANSACTION_BYTES || !fitsWithWriter(transaction)) return false
+      if (bytes + ownBytes > MAX_TRANSACTION_BYTES || !fitsInFold(transaction)) return false
       for (const { key } of transaction.writes) if (written.has(key)) return false
       for (const { key } of conditions) if (written.get(key)) return false
-    } else if (!fitsWithWriter(transaction)) alone = true
+    } else if (!fitsInFold(transaction)) alone = true
     for (const { key } of conditions) written.set(key, false)
     for (const { key } of transaction.writes) written.set(key, true)
     writes += transaction.writes.length
@@ -136,8 +71,8 @@ export interface WriterMark {
   readonly value: Buffer
 }
 
-/** The fold as etcd's transaction. `mark` is undefined for one that has no room for it. */
-export function encodeFold(fold: readonly Transaction[], keys: Generation, mark: WriterMark | undefined): EtcdTxn {
+/** The fold as etcd's transaction. */
+export function encodeFold(fold: readonly Transaction[], keys: Generation, mark: WriterMark): EtcdTxn {
   const compare: EtcdCompare[] = []
   const success: EtcdOperation[] = []
   const conditions = new Map<string, number>()
@@ -147,7 +82,7 @@ export function encodeFold(fold: readonly Transaction[], keys: Generation, mark:
   for (const transaction of fold) {
     for (const { key, value, expect: revision } of transaction.writes) {
       if (revision !== undefined) expect(key, revision)
-      success.push(value === null ? deleteOf(keys.record(key)) : putOf(keys.record(key), value))
+      success.push(writeOf(keys.record(key), value))
     }
     for (const { key, expect: revision } of transaction.conditions ?? []) {
       // Many rely on the same record; asked once is enough.
@@ -156,7 +91,6 @@ export function encodeFold(fold: readonly Transaction[], keys: Generation, mark:
       expect(key, revision)
     }
   }
-  if (mark === undefined) return { compare, success, failure: [] }
   compare.push(expectRevision(mark.key, mark.expect))
   success.push(putOf(mark.key, mark.value))
   return { compare, success, failure: [readOf(mark.key)] }

@@ -5,9 +5,9 @@
  */
 import { storeError } from '../errors.ts'
 import type { EtcdClient } from './client.ts'
-import { allBelow, answerTo, expectRevision, foundBy, putOf, rangeOf, readOf } from './fold.ts'
 import { type GenerationPlace, type Keyspace, LAYOUT } from './keyspace.ts'
 import { range, txn } from './methods.ts'
+import { allBelow, answerTo, expectRevision, foundBy, putOf, rangeOf, readOf } from './operations.ts'
 
 /** How long the first contact may take: a datacenter's etcd may be starting as well. */
 const ESTABLISH_MS = 30_000
@@ -34,7 +34,7 @@ export async function establish(
       compare: [],
       success: [
         readOf(keyspace.id),
-        { range: allBelow(keyspace.prefix, { countOnly: true }), put: null, delete: null },
+        { range: allBelow(keyspace.prefix, { countOnly: true }), put: null, delete: null, group: null },
       ],
       failure: [],
     },

@@ -13,9 +13,9 @@ import type { EtcdKeyValue } from '#codec'
 import type { Lease, LeaseOptions } from '../engine.ts'
 import { storeError } from '../errors.ts'
 import type { CallLimits, EtcdClient } from './client.ts'
-import { deleteOf, expectRevision, foundBy, putOf, rangeOf, readOf } from './fold.ts'
 import type { Keyspace } from './keyspace.ts'
 import { range, txn } from './methods.ts'
+import { deleteOf, expectRevision, foundBy, putOf, rangeOf, readOf } from './operations.ts'
 
 const POLL_MS = 250
 /** Renewals in one time to live. */

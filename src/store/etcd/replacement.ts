@@ -12,10 +12,11 @@ import type { Content } from '../engine.ts'
 import { storeError } from '../errors.ts'
 import { checkReplacement, MAX_TRANSACTION_BYTES, startOfAscent } from '../transaction.ts'
 import type { EtcdClient } from './client.ts'
-import { allBelow, deleteOf, expectRevision, expectValue, foundBy, MAX_OPERATIONS, putOf, readOf } from './fold.ts'
+import { MAX_OPERATIONS } from './fold.ts'
 import { generationNow } from './identity.ts'
 import { endOf, type Generation, type Keyspace } from './keyspace.ts'
 import { leaseGrant, leaseKeepAlive, leaseRevoke, range, txn } from './methods.ts'
+import { allBelow, deleteOf, expectRevision, expectValue, foundBy, putOf, readOf } from './operations.ts'
 
 const CALL_MS = 10_000
 /** How long a generation that is being written outlives its writer. */
