@@ -5,7 +5,7 @@ import type { CoreModules, CoreOptions } from './core-options.ts'
 
 /** @param rpcPort - of the server port, which gossip tells everyone */
 export function startPools(
-  { config, nodeId, dataDir }: CoreOptions,
+  { config, nodeId, dataDir, identity }: CoreOptions,
   { logSink, metrics }: CoreModules,
   rpcPort: number,
   link: WanLink | undefined,
@@ -30,7 +30,7 @@ export function startPools(
       bindAddress: config.listen.serfLan,
       bindPort: config.ports.serfLan,
       advertiseAddress: config.advertiseAddress,
-      tags: serverTags(tagOptions, wanPort > 0 ? wanPort : undefined),
+      tags: serverTags({ ...tagOptions, caPem: identity()?.caPem }, wanPort > 0 ? wanPort : undefined),
       timing: { ...config.gossipLan, reconnectTimeoutMs: config.reconnectTimeoutLanMs },
     },
     ...(wanPort < 0

@@ -61,6 +61,12 @@ export function diagnoseMismatch(event: MismatchEvent, context: DiagnosisContext
         Message: `LAN pool: ${event.detail}`,
         Hint: 'a LAN pool is one datacenter: join other datacenters through their mesh gateways (primary_gateways)',
       }
+    case 'another-ca':
+      return {
+        Code: 'LAN_ANOTHER_CA',
+        Message: `LAN pool: ${event.detail}`,
+        Hint: 'give all servers of a datacenter certificates of one CA (tls.internal_rpc.ca_file)',
+      }
     case 'not-a-server':
       return {
         Code: 'WAN_NOT_A_SERVER',

@@ -5,8 +5,10 @@
  *
  * Source: gossip wire notes §15.
  */
+import { createHash } from 'node:crypto'
 import { CONSUL_VERSION, PROTOCOL_VERSION } from '#base'
-import type { Member } from '#gossip'
+import { certificatesFromPem } from '#codec'
+import { AUTHORITIES_TAG, type Member } from '#gossip'
 
 /** Tag values: `acls`, `ft_fs` (federation states) and `ft_si` (service intentions) gate what peers do with us. */
 export interface ServerTagOptions {
@@ -18,13 +20,15 @@ export interface ServerTagOptions {
   /** How many servers the datacenter is to have, where that is more than one. */
   readonly expect?: number
   readonly useTls: boolean
+  /** What its server port trusts; said in the LAN pool only. */
+  readonly caPem?: string | undefined
   readonly acls: boolean
   /** -1: not served. */
   readonly grpcPort: number
   readonly grpcTlsPort: number
 }
 
-/** The tags of a server, the same in both pools but for `wan_join_port` (LAN only: it lets servers flood-join the WAN). */
+/** The tags of a server, the same in both pools but for what is said in the LAN only: `wan_join_port`, by which servers flood-join the WAN, and the CAs. */
 export function serverTags(options: ServerTagOptions, wanJoinPort?: number): Record<string, string> {
   const tags: Record<string, string> = {
     role: 'consul',
@@ -47,7 +51,25 @@ export function serverTags(options: ServerTagOptions, wanJoinPort?: number): Rec
   if (options.grpcPort > 0) tags.grpc_port = String(options.grpcPort)
   if (options.grpcTlsPort > 0) tags.grpc_tls_port = String(options.grpcTlsPort)
   if (wanJoinPort !== undefined) tags.wan_join_port = String(wanJoinPort)
+  const authorities = authoritiesOf(options.caPem ?? '')
+  if (authorities !== undefined) tags[AUTHORITIES_TAG] = authorities
   return tags
+}
+
+/** Bytes of the hash of a CA's key. */
+const AUTHORITY_BYTES = 8
+/** Gossip has 512 bytes for all tags of a node; who trusts more CAs than these keeps them to itself. */
+const MAX_AUTHORITIES = 8
+
+/** The CAs of a bundle by their keys, which stay when their certificates are renewed; undefined: nothing to say. */
+function authoritiesOf(caPem: string): string | undefined {
+  if (caPem.trim() === '') return undefined
+  const names = certificatesFromPem(caPem, 'ca_file').map(({ publicKey }) => {
+    const key = publicKey.export({ type: 'spki', format: 'der' })
+    return createHash('sha256').update(key).digest().subarray(0, AUTHORITY_BYTES).toString('base64url')
+  })
+  const all = [...new Set(names)].sort()
+  return all.length > MAX_AUTHORITIES ? undefined : all.join()
 }
 
 /** A member that passes the test for a server. */

@@ -34,6 +34,7 @@ export type MemberEventType = 'member-join' | 'member-leave' | 'member-failed' |
  * - `encryption-missing-here` / `encryption-missing-there`: only the other side encrypts / only we do
  * - `datacenter-name`: another server claims a WAN name of our datacenter
  * - `wrong-datacenter`: a LAN join with a node of another datacenter
+ * - `another-ca`: a LAN join with a server that trusts none of the CAs that we trust
  * - `not-a-server`: a WAN member without a server's tags
  * - `node-id`: two LAN nodes with one node ID, or one name at two addresses
  */
@@ -43,6 +44,7 @@ export type MismatchKind =
   | 'encryption-missing-there'
   | 'datacenter-name'
   | 'wrong-datacenter'
+  | 'another-ca'
   | 'not-a-server'
   | 'node-id'
 

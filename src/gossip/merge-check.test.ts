@@ -48,6 +48,16 @@ test('refusal() LAN: another datacenter, our node ID under another name, one ID 
   assert.equal(refusal(us, [node('z', { dc: 'dc1', id: 'D' })], known), undefined)
 })
 
+test('refusal() LAN: who trusts none of our CAs; in doubt nobody is refused', () => {
+  const ours = { ...us, authorities: 'one,two' }
+  const trusting = (ca: string) => [node('x', { dc: 'dc1', id: 'b', ca })]
+  assert.equal(refusal(ours, trusting('three,two')), undefined)
+  assert.equal(refusal(ours, [node('x', { dc: 'dc1', id: 'b' })]), undefined)
+  assert.equal(refusal(us, trusting('three')), undefined)
+  const { kind, reason } = refusal(ours, trusting('three,four')) ?? {}
+  assert.deepEqual([kind, reason], ['another-ca', "Member 'x' trusts another CA than 's1'"])
+})
+
 test('refusal() WAN: only servers, of any datacenter', () => {
   const wan = { ...us, pool: 'wan' } as const
   assert.equal(refusal(wan, [node('s1.dc2', server)]), undefined)

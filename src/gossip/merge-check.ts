@@ -1,5 +1,6 @@
 /**
- * Who may be in a pool: LAN members belong to our datacenter and have node IDs of their own, WAN members are servers.
+ * Who may be in a pool: LAN members belong to our datacenter, have node IDs of their own and, where they say so, a CA in
+ * common with us; WAN members are servers.
  *
  * Checked on every alive message and before a join's push/pull is merged. Pure.
  *
@@ -26,7 +27,12 @@ export interface PoolIdentity {
   readonly localName: string
   readonly datacenter: string
   readonly nodeId: string
+  /** The CAs that we trust, as the tag says it; undefined: we trust any. */
+  readonly authorities?: string | undefined
 }
+
+/** Tag with the CAs that a server trusts, by their keys, separated by commas. Peers that do not know it pass it over. */
+export const AUTHORITIES_TAG = 'ca'
 
 const INTEGER = /^[+-]?\d+$/
 const OPTIONAL_INTEGERS = /^(expect|wan_join_port|raft_vsn|ft_.*|sl_.*)$/
@@ -40,6 +46,13 @@ export function isServer(tags: Readonly<Record<string, string>>): boolean {
   if (!optional.every(([, value]) => INTEGER.test(value))) return false
   const grpcPorts = ['grpc_port', 'grpc_tls_port'].filter((tag) => tags[tag] !== undefined)
   return grpcPorts.length === 0 || grpcPorts.some((tag) => Number(tags[tag]) > 0)
+}
+
+/** Whether two tags have a CA in common; one that says nothing fits to all. */
+function shareAuthority(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return true
+  const known = new Set(a.split(','))
+  return b.split(',').some((authority) => known.has(authority))
 }
 
 const sameId = (a: string | undefined, b: string | undefined): boolean =>
@@ -65,6 +78,10 @@ export function refusal(
     if (datacenter !== us.datacenter) {
       const reason = `Member '${node.name}' part of wrong datacenter '${datacenter}'`
       return { kind: 'wrong-datacenter', node, reason }
+    }
+    if (!shareAuthority(us.authorities, node.tags[AUTHORITIES_TAG])) {
+      const reason = `Member '${node.name}' trusts another CA than '${us.localName}'`
+      return { kind: 'another-ca', node, reason }
     }
     const id = node.tags['id']
     if (id === undefined || id === '') continue

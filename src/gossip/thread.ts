@@ -11,6 +11,7 @@ import type { PoolName, PoolOptions } from './api.ts'
 import { CarriedStream } from './carried-stream.ts'
 import { gossipError } from './errors.ts'
 import { loadKeyring, saveKeyring } from './keyring-file.ts'
+import { AUTHORITIES_TAG } from './merge-check.ts'
 import { foreignNamesakes } from './namesakes.ts'
 import { Pool } from './pool.ts'
 import { SnapshotFile } from './snapshot-file.ts'
@@ -93,7 +94,7 @@ class GossipThread {
           port: options.advertisePort ?? transport.port,
           timing: gossipTiming(options.profile ?? name, options.timing),
           layers,
-          identity: { pool: name, localName, datacenter, nodeId },
+          identity: { pool: name, localName, datacenter, nodeId, authorities: options.tags[AUTHORITIES_TAG] },
           tags: options.tags,
           streamPingAllowed: (member) => !carried || splitWanName(member)?.datacenter === datacenter,
           defaultPort: bindPort === 0 ? DEFAULT_PORTS[name] : bindPort,

@@ -15,7 +15,8 @@ import { type TestServer, testServers } from '../support/servers.ts'
 const root = mkdtempSync(join(tmpdir(), 'hanse-refusals-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
-function tlsOf(label: string, ca: PemPair) {
+/** @param trusted - other CAs than the one that signs */
+function tlsOf(label: string, ca: PemPair, trusted = ca.certPem) {
   const dnsNames = ['server.dc1.consul', '*.server.dc1.consul']
   const { certPem, keyPem } = createCertificate(
     {
@@ -30,7 +31,7 @@ function tlsOf(label: string, ca: PemPair) {
     writeFileSync(path, text, { mode: 0o600 })
     return path
   }
-  const files = { ca_file: file('ca', ca.certPem), cert_file: file('cert', certPem), key_file: file('key', keyPem) }
+  const files = { ca_file: file('ca', trusted), cert_file: file('cert', certPem), key_file: file('key', keyPem) }
   return { internal_rpc: { ...files, verify_incoming: true, verify_outgoing: true, verify_server_hostname: true } }
 }
 
@@ -62,9 +63,25 @@ test('another CA', async (context) => {
   const datacenter = await testServers(context, { tls: tlsOf('ours', newCa()) })
   const s1 = await datacenter.start('s1')
   const stranger = await datacenter.start('x1', { tls: tlsOf('theirs', newCa()) })
-  const refused = /a server of this datacenter is refused: its certificate is not of our CA.*/
-  await eventually('the stranger says it', said(stranger, new RegExp(`${refused.source}s1`)))
-  await eventually('the other one says it', said(s1, new RegExp(`${refused.source}x1`)))
+  await eventually('the stranger says it', said(stranger, /Member 's1' trusts another CA than 'x1'/))
+  await eventually('the other one says it', said(s1, /Member 'x1' trusts another CA than 's1'.*LAN_ANOTHER_CA/))
+  assert.equal(s1.agent.core.gossip.lan.members().length, 1)
   const { status, body } = await s1.client.request('GET', '/v1/operator/autopilot/health')
-  assert.equal(status, 429, String(body))
+  assert.equal(status, 200, String(body))
+})
+
+test('two CAs for a while keep servers together; a certificate that one of them does not trust is named', async (context) => {
+  const [old, next] = [newCa(), newCa()]
+  const both = `${old.certPem}\n${next.certPem}`
+  const datacenter = await testServers(context, { tls: tlsOf('old', old) })
+  const s1 = await datacenter.start('s1')
+  await datacenter.start('s2', { tls: tlsOf('both', old, both) })
+  await eventually('both are healthy', async () => {
+    const { status, body } = await s1.client.request('GET', '/v1/operator/autopilot/health')
+    assert.equal(status, 200, String(body))
+    assert.equal(s1.agent.core.gossip.lan.members().length, 2)
+  })
+  await datacenter.start('s3', { tls: tlsOf('early', next, both) })
+  const refused = /a server of this datacenter is refused: its certificate is not of our CA.*s3/
+  await eventually('the one that does not trust it says so', said(s1, refused))
 })
