@@ -30,17 +30,44 @@ test('a fold goes as soon as those of the one before and those behind it are the
   assert.equal(await goes(), true)
 })
 
-test('a fold waits for half of what the one before took, and never long', async () => {
+/** How long a fold waits that nobody joins. */
+async function waitOf(made: Gathering, clock: ManualClock, tookMs: number): Promise<number> {
+  let over = false
+  void made.next(1, 1, tookMs).then(() => {
+    over = true
+  })
+  for (let waitedMs = 0; ; waitedMs++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (over) return waitedMs
+    clock.advance(1)
+  }
+}
+
+test('a fold waits for a share of what the one before took, and never long', async () => {
   for (const [tookMs, waitedMs] of [
     [8, 4],
     [5_000, 10],
   ] as const) {
-    const { clock, goes } = gathering(1, 1, tookMs)
-    clock.advance(waitedMs - 1)
-    assert.equal(await goes(), false)
-    clock.advance(1)
-    assert.equal(await goes(), true)
+    const { clock, made } = gathering(1, 0, 0)
+    assert.equal(await waitOf(made, clock, tookMs), waitedMs)
   }
+})
+
+test('the share grows while those who are waited for come, and shrinks when they do not', async () => {
+  const { clock, made } = gathering(1, 0, 0)
+  const come = async (times: number) => {
+    for (let time = 0; time < times; time++) {
+      const going = made.next(3, 0, 4)
+      made.waiting(3)
+      await going
+    }
+  }
+  await come(9)
+  assert.deepEqual([await waitOf(made, clock, 4), await waitOf(made, clock, 4)], [8, 4])
+  for (let time = 0; time < 9; time++) await waitOf(made, clock, 4)
+  assert.equal(await waitOf(made, clock, 4), 1)
+  await come(1)
+  assert.equal(await waitOf(made, clock, 4), 2)
 })
 
 test('who comes when nobody waits any more holds nothing up', async () => {
