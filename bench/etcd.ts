@@ -44,7 +44,7 @@ const shares = (writers: number) => NAMES.map((_, at) => Math.floor((writers + N
 /** Puts per second, by whatever does its share of an order at each of the three places. */
 type Putting = (writers: number, runMs: number) => Promise<number>
 
-function inTurn(place: (at: number, order: Order) => Promise<number>): Putting {
+function byPlaces(place: (at: number, order: Order) => Promise<number>): Putting {
   return async (writers, runMs) => {
     const begin = performance.now()
     const counts = await Promise.all(
@@ -61,7 +61,7 @@ function inOneProcess(endpoints: readonly string[]): { put: Putting; stop: () =>
     const folder = folders[at]
     return folder === undefined ? 0 : putThrough(folder, order)
   }
-  return { put: inTurn(place), stop: () => clients.map((client) => client.close()) }
+  return { put: byPlaces(place), stop: () => clients.map((client) => client.close()) }
 }
 
 function inThreeProcesses(endpoints: readonly string[]): { put: Putting; stop: () => void } {
@@ -74,7 +74,7 @@ function inThreeProcesses(endpoints: readonly string[]): { put: Putting; stop: (
     child?.send(order)
     return Number((await answered)?.[0])
   }
-  return { put: inTurn(place), stop: () => children.map((child) => child.disconnect()) }
+  return { put: byPlaces(place), stop: () => children.map((child) => child.disconnect()) }
 }
 
 /** Puts of a writer, each of another value: what is there already would not be written. */

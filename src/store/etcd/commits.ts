@@ -219,7 +219,8 @@ export class Commits {
     const mark = this.#nextMark()
     const sent = await this.#sendMarked(encodeFold(fold, this.#keys, mark), mark)
     if (sent === undefined) return this.#conflict(fold)
-    return { kind: 'done', ...sent, changed: sent.reply && changedRecords(fold, sent.reply) }
+    const { revision, reply } = sent
+    return { kind: 'done', revision, changed: reply && changedRecords(fold, reply) }
   }
 
   /**
