@@ -170,6 +170,18 @@ test('ServerPort closes what it does not serve and counts why', async () => {
   assert.equal(refused('TLS handshake failed'), 2)
 })
 
+test('ServerPort lets go at once of who closes the connection within the TLS handshake, and says so', async () => {
+  // A handshake that nobody ends would outlast the test.
+  const { at, refused, made } = await port({ limits: { handshakeTimeoutMs: 3_600_000 } })
+  for (const begun of ['160301', '03160301']) {
+    const socket = connect(at)
+    socket.end(Buffer.from(`${begun}0100`, 'hex'))
+    await closed(socket)
+  }
+  while (made.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(refused('TLS handshake failed'), 2)
+})
+
 test('ServerPort demands a client certificate of its own CA for native TLS', async () => {
   const { at, refused } = await port()
   const stranger = identityOf(createCertificateAuthority({ commonName: 'Stranger' }))

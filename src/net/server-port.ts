@@ -10,7 +10,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
-import { type Clock, formatHostPort, messageOf, silentLogger, systemClock } from '#base'
+import { type Clock, codeOf, formatHostPort, messageOf, silentLogger, systemClock } from '#base'
 import { LimitedLog } from './limited-log.ts'
 import { listeningAddress, listenOn } from './listen.ts'
 import {
@@ -186,6 +186,8 @@ export class ServerPort {
       if (verified && servers.identity.caPem.trim() === '') return this.#refuse(socket, 'TLS needs a CA')
       if (native) socket.unshift(Buffer.from([byte]))
       const server = native ? servers.native : servers.inner
+      // Who ends the connection within the handshake has refused us: there is nothing to wait for.
+      socket.allowHalfOpen = false
       return void server.emit('connection', socket)
     }
     if (this.#options.verifyIncoming()) return this.#refuse(socket, 'not TLS, and verify_incoming is on')
@@ -225,7 +227,8 @@ export class ServerPort {
 
   #refuse(socket: Socket, reason: string, detail = ''): void {
     this.#options.metrics?.count('hanse.server_port.refused', 1, { reason })
-    const from = formatHostPort(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)
+    const from =
+      socket.remoteAddress === undefined ? 'unknown' : formatHostPort(socket.remoteAddress, socket.remotePort ?? 0)
     this.#log.warn(reason, 'connection refused', { from, reason, ...(detail === '' ? {} : { detail }) })
     socket.destroy()
   }
@@ -258,12 +261,16 @@ export class ServerPort {
       ALPNProtocols: [...PROTOCOL_OF_ALPN.keys()],
       handshakeTimeout: this.#limits.handshakeTimeoutMs,
     })
-    server.on('secureConnection', onSecure)
+    server.on('secureConnection', (socket) => {
+      socket.allowHalfOpen = true
+      onSecure(socket)
+    })
     server.on('tlsClientError', (error, socket) => {
       socket.on('error', () => {})
       const foreign = socket.authorizationError
       const reason = foreign ? 'client certificate not accepted' : 'TLS handshake failed'
-      this.#refuse(socket, reason, foreign ? String(foreign) : messageOf(error))
+      const detail = codeOf(error) === 'ECONNRESET' ? 'the other side closed the connection' : messageOf(error)
+      this.#refuse(socket, reason, foreign ? String(foreign) : detail)
     })
     return server
   }
