@@ -231,16 +231,17 @@ export class MemberTable {
   }
 
   /**
-   * Announces that a node leaves, ourselves or (force-leave) another. Our own leaving is also told to everyone directly:
-   * who hears of our end first takes it for a failure.
+   * Announces that a node leaves, ourselves or (force-leave) another. That is also told to everyone directly: who hears
+   * of our end first takes it for a failure, and who does not hear that another is pruned keeps it, for nobody else
+   * speaks of it again.
    */
   broadcastLeave(node: string, prune: boolean, onSent?: () => void): void {
-    const { clock, intents, name, swim } = this.#context
+    const { clock, intents, swim } = this.#context
     const intent = { LTime: clock.increment(), Node: node, Prune: prune }
     this.leaveIntent(intent)
     const message = encodeSerf(SERF_MESSAGE.leave, SerfLeave, intent)
     intents.add({ message, onDone: onSent })
-    if (node === name) swim.sender.sendToAll(frameUserMessage(message))
+    swim.sender.sendToAll(frameUserMessage(message))
   }
 
   /** Removes members that are gone for longer than they may, and intents that nobody claimed. */

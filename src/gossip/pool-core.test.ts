@@ -274,6 +274,18 @@ test('leave() tells every live member itself, first that it is on purpose and th
   assert.deepEqual([...new Set(goodbyes.map(({ to }) => to))].sort(), live)
 })
 
+test('forceLeave() tells every live member itself: one that does not hear of it keeps the member for good', () => {
+  const core = agent()
+  for (const [index, name] of ['a', 'b', 'c', 'gone'].entries()) receive(core, aliveMessage(name, `10.0.1.${index}`), 0)
+  receive(core, encodeMessage(MESSAGE.dead, Dead, { Incarnation: 1, Node: 'gone', From: 'a' }), 1)
+  run(core, 5_000)
+  const intents = sent(core.act(5_000, (acting) => acting.forceLeave('gone', true, () => {}))).filter(
+    ({ type, body }) => type === MESSAGE.user && body[0] === SERF_MESSAGE.leave,
+  )
+  assert.deepEqual(intents.map(({ to }) => to).sort(), ['10.0.1.0', '10.0.1.1', '10.0.1.2'])
+  assert.equal(status(core, 'gone'), undefined)
+})
+
 test('a leave intent about us, while we stay, is answered with a join', () => {
   const core = agent()
   receive(core, aliveMessage('a', '10.0.1.1'), 0)
