@@ -25,6 +25,8 @@ import type { State } from '#state'
 const FORGET_AFTER_MS = 24 * 3_600_000
 const MAX_TICK_MS = 60_000
 const MIN_TICK_MS = 100
+/** How long a new leaf is waited for while the authority is not there: as calls wait for a leader. */
+const HOLD_MS = 7_000
 
 export interface LeafAnswer {
   readonly certificate: IssuedCert
@@ -32,6 +34,7 @@ export interface LeafAnswer {
 }
 
 interface Wanted {
+  readonly firstAskedMs: number
   lastAskedMs: number
   index: number
   readonly waiting: Set<() => void>
@@ -84,7 +87,8 @@ export class Leafs {
   /**
    * The leaf of a service, once its index is above `minIndex`, or the current one when the wait is over.
    *
-   * @throws CA_NOT_READY while there is no authority; what signing throws
+   * @throws CA_NOT_READY while there is no authority, for a new leaf only after a while: it may just be restarting, as
+   *   after a restore; what signing throws
    */
   async get(
     service: string,
@@ -99,10 +103,15 @@ export class Leafs {
       const certificate = this.#manager.leafs.get(uri)?.certificate
       const over = this.#modules.clock.nowMs() >= deadline || options.signal.aborted || this.#stopped
       if (certificate && (wanted.index > options.minIndex || over)) return { certificate, index: wanted.index }
-      if (!certificate && wanted.error) throw wanted.error
+      if (!certificate && wanted.error && !this.#isHeld(wanted)) throw wanted.error
       if (over) throw caError('CA_NOT_READY', {})
-      await this.#change(wanted, deadline - this.#modules.clock.nowMs(), options.signal)
+      const until = certificate || !wanted.error ? deadline : Math.min(deadline, wanted.firstAskedMs + HOLD_MS)
+      await this.#change(wanted, until - this.#modules.clock.nowMs(), options.signal)
     }
+  }
+
+  #isHeld({ error, firstAskedMs }: Wanted): boolean {
+    return codeOf(error) === 'CA_NOT_READY' && this.#modules.clock.nowMs() < firstAskedMs + HOLD_MS
   }
 
   /** PEM texts of all leafs that are kept. */
@@ -112,8 +121,9 @@ export class Leafs {
 
   #want(uri: string): Wanted {
     const known = this.#wanted.get(uri)
-    const wanted = known ?? { lastAskedMs: 0, index: 0, waiting: new Set(), error: undefined }
-    wanted.lastAskedMs = this.#modules.clock.nowMs()
+    const firstAskedMs = this.#modules.clock.nowMs()
+    const wanted = known ?? { firstAskedMs, lastAskedMs: 0, index: 0, waiting: new Set(), error: undefined }
+    wanted.lastAskedMs = firstAskedMs
     this.#wanted.set(uri, wanted)
     if (!known) this.#step({ kind: 'want', uri })
     return wanted
