@@ -14,10 +14,11 @@ import { fixture, until } from './local-fixture.ts'
 const WAIT = { minIndex: 0, waitMs: 600_000, signal: new AbortController().signal }
 
 /** Leafs whose authority refuses, for so many times. */
-async function leafs(context: TestContext, { refusals }: { refusals: number }) {
+async function leafs(context: TestContext, { refusals, known = true }: { refusals: number; known?: boolean }) {
   const clock = new ManualClock()
   const { state, endpoints } = await fixture(context)
-  await state.write((tx) => tx.putCaRoots(StoredRoots.of({ ClusterID: 'c', Roots: [] })))
+  const begin = () => state.write((tx) => tx.putCaRoots(StoredRoots.of({ ClusterID: 'c', Roots: [] })))
+  if (known) await begin()
   const { certPem } = createCertificate({ ca: createCertificateAuthority({}), commonName: 'web' })
   let asked = 0
   const sign = async () => {
@@ -33,7 +34,7 @@ async function leafs(context: TestContext, { refusals }: { refusals: number }) {
   const made = new Leafs('dc1', { endpoints: faulty, state, clock, random: seededRandom(1), log })
   made.start()
   context.after(() => made.stop())
-  return { made, clock, refused: (times: number) => until(`it was refused ${times} times`, () => said >= times) }
+  return { made, clock, begin, refused: (times: number) => until(`it was refused ${times} times`, () => said >= times) }
 }
 
 test('a new leaf waits for an authority that is only restarting', async (context) => {
@@ -56,5 +57,23 @@ test('without an authority a new leaf is refused after seven seconds, and from t
   assert.equal(over, false)
   clock.advance(1)
   await given
+  await assert.rejects(made.get('web', WAIT), { code: 'CA_NOT_READY' })
+})
+
+test('while no authority is known yet a leaf waits for one, and is refused after seven seconds', async (context) => {
+  const { made, clock, begin } = await leafs(context, { refusals: 0, known: false })
+  const early = made.get('web', WAIT)
+  const refused = assert.rejects(made.get('api', { ...WAIT, waitMs: 1_000 }), { code: 'CA_NOT_READY' })
+  clock.advance(1_000)
+  await refused
+  await begin()
+  assert.match((await early).certificate.CertPEM, /BEGIN CERTIFICATE/)
+})
+
+test('where no authority has been known for seven seconds, a leaf is refused at once', async (context) => {
+  const { made, clock } = await leafs(context, { refusals: 0, known: false })
+  const refused = assert.rejects(made.get('web', WAIT), { code: 'CA_NOT_READY' })
+  clock.advance(7_000)
+  await refused
   await assert.rejects(made.get('web', WAIT), { code: 'CA_NOT_READY' })
 })

@@ -62,9 +62,12 @@ export class Leafs {
   readonly #datacenter: string
   readonly #modules: LeafsModules
   readonly #wanted = new Map<string, Wanted>()
+  /** Since when no authority is known, and who waits for one. */
+  readonly #rootless = { sinceMs: 0, waiting: new Set<() => void>() }
   #manager = newLeafManager()
   #timer: Timer | undefined
   #cancelWatch: () => void = () => {}
+  #hadRoots = false
   #stopped = false
 
   constructor(datacenter: string, modules: LeafsModules) {
@@ -73,6 +76,7 @@ export class Leafs {
   }
 
   start(): void {
+    this.#rootless.sinceMs = this.#modules.clock.nowMs()
     this.#followRoots()
     this.#schedule()
   }
@@ -81,24 +85,23 @@ export class Leafs {
     this.#stopped = true
     this.#timer?.cancel()
     this.#cancelWatch()
-    for (const wanted of this.#wanted.values()) for (const wake of [...wanted.waiting]) wake()
+    for (const { waiting } of [this.#rootless, ...this.#wanted.values()]) for (const wake of [...waiting]) wake()
   }
 
   /**
    * The leaf of a service, once its index is above `minIndex`, or the current one when the wait is over.
    *
-   * @throws CA_NOT_READY while there is no authority, for a new leaf only after a while: it may just be restarting, as
-   *   after a restore; what signing throws
+   * @throws CA_NOT_READY when there has been no authority for a while: it may only be starting, or restored; what signing
+   *   throws
    */
   async get(
     service: string,
     options: { readonly minIndex: number; readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<LeafAnswer> {
-    const clusterId = this.#modules.state.read((tx) => tx.caRoots()).value?.ClusterID ?? ''
-    if (clusterId === '') throw caError('CA_NOT_READY', {})
+    const deadline = this.#modules.clock.nowMs() + options.waitMs
+    const clusterId = await this.#clusterId(deadline, options.signal)
     const uri = formatSpiffeId(serviceId(trustDomainOf(clusterId), this.#datacenter, service))
     const wanted = this.#want(uri)
-    const deadline = this.#modules.clock.nowMs() + options.waitMs
     for (;;) {
       const certificate = this.#manager.leafs.get(uri)?.certificate
       const over = this.#modules.clock.nowMs() >= deadline || options.signal.aborted || this.#stopped
@@ -106,7 +109,18 @@ export class Leafs {
       if (!certificate && wanted.error && !this.#isHeld(wanted)) throw wanted.error
       if (over) throw caError('CA_NOT_READY', {})
       const until = certificate || !wanted.error ? deadline : Math.min(deadline, wanted.firstAskedMs + HOLD_MS)
-      await this.#change(wanted, until - this.#modules.clock.nowMs(), options.signal)
+      await this.#change(wanted.waiting, until, options.signal)
+    }
+  }
+
+  /** @throws CA_NOT_READY when none has been known for a while */
+  async #clusterId(deadline: number, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const known = this.#modules.state.read((tx) => tx.caRoots()).value?.ClusterID ?? ''
+      if (known !== '') return known
+      const until = Math.min(deadline, this.#rootless.sinceMs + HOLD_MS)
+      if (this.#modules.clock.nowMs() >= until || signal.aborted || this.#stopped) throw caError('CA_NOT_READY', {})
+      await this.#change(this.#rootless.waiting, until, signal)
     }
   }
 
@@ -129,16 +143,17 @@ export class Leafs {
     return wanted
   }
 
-  #change(wanted: Wanted, waitMs: number, signal: AbortSignal): Promise<void> {
+  #change(waiting: Set<() => void>, until: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#modules
     return new Promise((resolve) => {
       const done = () => {
-        wanted.waiting.delete(done)
+        waiting.delete(done)
         timer.cancel()
         signal.removeEventListener('abort', done)
         resolve()
       }
-      const timer = this.#modules.clock.after(Math.max(0, waitMs), done)
-      wanted.waiting.add(done)
+      const timer = clock.after(Math.max(0, until - clock.nowMs()), done)
+      waiting.add(done)
       signal.addEventListener('abort', done, { once: true })
     })
   }
@@ -187,6 +202,9 @@ export class Leafs {
   #followRoots(): void {
     const { value, watch } = this.#modules.state.read((tx) => tx.caRoots())
     if (value?.Roots) this.#step({ kind: 'roots', roots: value.Roots })
+    if (value !== undefined) for (const wake of [...this.#rootless.waiting]) wake()
+    else if (this.#hadRoots) this.#rootless.sinceMs = this.#modules.clock.nowMs()
+    this.#hadRoots = value !== undefined
     this.#cancelWatch = watch.onFire(() => {
       if (!this.#stopped) this.#followRoots()
     })

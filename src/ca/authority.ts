@@ -147,25 +147,27 @@ export function restoreCore<S extends CACore>(state: S, stored: StoredCA, config
   return { ...state, clusterId, configuration, roots, pruneAtMs, authority: restored, limit, storedSerial: nextSerial }
 }
 
-/** The store effect for a state; what is reserved is never used again, whatever happens before the next one. */
-export function storeEffect(state: CACore): CAEffect {
+/** What is stored of a state. Holds a private key. */
+export function recordOf(state: CACore): StoredCA {
   const { authority, clusterId, configuration, roots, pruneAtMs, storedSerial } = state
   return {
-    kind: 'store',
-    record: {
-      clusterId,
-      configuration: configuration.shown,
-      roots,
-      authority: authority && {
-        rootId: authority.rootId,
-        certPem: authority.signer.certPem,
-        keyPem: keyPem(authority.signer.key),
-        chain: authority.chain,
-      },
-      nextSerial: storedSerial,
-      pruneAtMs,
+    clusterId,
+    configuration: configuration.shown,
+    roots,
+    authority: authority && {
+      rootId: authority.rootId,
+      certPem: authority.signer.certPem,
+      keyPem: keyPem(authority.signer.key),
+      chain: authority.chain,
     },
+    nextSerial: storedSerial,
+    pruneAtMs,
   }
+}
+
+/** The store effect for a state; what is reserved is never used again, whatever happens before the next one. */
+export function storeEffect(state: CACore): CAEffect {
+  return { kind: 'store', record: recordOf(state) }
 }
 
 /** A private key as text, in the form that peers write: a secret. */

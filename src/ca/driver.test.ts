@@ -3,11 +3,12 @@
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { Metrics, seededRandom, silentLogger, sleep, systemClock } from '#base'
 import { createCertificateRequest, IndexedCARoots } from '#codec'
 import { State } from '#state'
-import { openMemory } from '#store'
+import { type Content, openMemory } from '#store'
 import { SERIAL_BLOCK } from './authority.ts'
 import { CADriver, type PrimaryAuthority } from './driver.ts'
 import { configured } from './fixture.ts'
@@ -98,6 +99,21 @@ test('a configuration that comes to a follower rotates the root for all, once', 
     assert.notEqual(leaf.CertPEM.split('-----END')[1], before.CertPEM.split('-----END')[1])
   })
   assert.equal(leader.driver.ca.authority?.rootId, follower.driver.ca.authority?.rootId)
+})
+
+test('an authority that was not yet there when a snapshot was saved outlives its restore, at all servers', async (context) => {
+  const [leader, follower] = await servers(context, 2)
+  const saved: (readonly Content[])[] = []
+  const { index } = await leader.state.dump((records) => saved.push(records))
+  await leader.driver.lead()
+  await leader.driver.sign(leader.csr('web'))
+  const before = leader.roots()
+  await leader.state.restore(Readable.from(saved), index)
+  for (const { roots } of [leader, follower]) await eventually(() => assert.deepEqual(roots(), before))
+  const { authority } = leader.driver.ca
+  for (const { driver, csr } of [follower, leader]) await driver.sign(csr('web'))
+  assert.equal(leader.driver.ca.authority?.signer.certPem, authority?.signer.certPem)
+  assert.equal(follower.driver.ca.authority?.signer.certPem, authority?.signer.certPem)
 })
 
 test('a secondary: the leader alone asks the primary, a follower signs with what it got, and its configuration is acted on', async (context) => {

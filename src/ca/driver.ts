@@ -13,7 +13,7 @@ import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { type Clock, codeOf, HanseError, type Logger, messageOf, type Random, sleep, type Timer } from '#base'
 import { CAConfiguration, type IndexedCARoots, type IssuedCert } from '#codec'
 import { type ReadTx, type State, StoredAuthority, StoredRoots, type Watch } from '#state'
-import type { CAEffect, StoredCA } from './authority.ts'
+import { type CAEffect, recordOf, type StoredCA } from './authority.ts'
 import type { KeyShape } from './configuration.ts'
 import { caError } from './errors.ts'
 import { newPrimaryCA, type PrimaryCA, type PrimaryInput, primaryWakeAtMs, stepPrimary } from './primary.ts'
@@ -212,9 +212,10 @@ export class CADriver {
     const adopted: CAEffect[] = []
     for (let attempt = 0; attempt < MAX_OVERTAKEN; attempt++) {
       adopted.push(...this.#adopt())
-      if (input === undefined) return adopted
       const before = this.#ca
       try {
+        await this.#writeAgain()
+        if (input === undefined) return adopted
         const effects = this.#advance(typeof input === 'function' ? input() : input)
         for (const effect of effects) if (effect.kind === 'store') await this.#save(effect.record)
         return [...adopted, ...effects.filter(({ kind }) => kind !== 'store')]
@@ -234,6 +235,16 @@ export class CADriver {
     const same = text === this.#known.text
     this.#known = { text, watch }
     return same || stored === undefined ? [] : this.#advance({ kind: 'adopt', stored })
+  }
+
+  /**
+   * A restore of what was saved before there was an authority takes it away. Whoever trusts it is not restored with us,
+   * so the leader puts it back.
+   */
+  async #writeAgain(): Promise<void> {
+    if (!this.#leading || this.#ca.authority === undefined || this.#known.text !== NOTHING_STORED) return
+    this.#modules.log.warn('the certificate authority was not in what was restored, it is stored again')
+    await this.#save(recordOf(this.#ca))
   }
 
   /** Takes up what others store without being asked for anything: the leader may have to act on it. */
