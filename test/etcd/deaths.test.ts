@@ -79,7 +79,8 @@ test('a founder that was killed before etcd had written anything begins with the
   const dc = await EtcdDatacenter.make(context, ['s1', 's2', 's3'])
   const [s1, s2, s3] = [dc.server('s1'), dc.server('s2'), dc.server('s3')]
   for (const server of [s1, s2, s3]) server.start()
-  await s3.program.says('founding etcd with the other servers')
+  // Those who have not agreed by then would wait for it, and rightly.
+  for (const { program } of [s1, s2, s3]) await program.says('founding etcd with the other servers')
   await dc.kill('s3')
   const orphans = () => dc.programs.running().filter((line) => line.includes(`--data-dir=${s3.dataDir}`))
   for (const line of orphans()) process.kill(Number.parseInt(line, 10), 'SIGKILL')
