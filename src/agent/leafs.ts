@@ -58,16 +58,27 @@ function makeKey(): Promise<KeyObject> {
   })
 }
 
+/** Each takes itself off the list. */
+function wakeAll(waiting: Iterable<() => void>): void {
+  for (const wake of [...waiting]) wake()
+}
+
+/** Until when an error is kept from those who wait for a first leaf: the authority may only be restarting. */
+function heldUntilMs(error: HanseError, { firstAskedMs }: Wanted): number {
+  return codeOf(error) === 'CA_NOT_READY' ? firstAskedMs + HOLD_MS : Number.NEGATIVE_INFINITY
+}
+
 export class Leafs {
   readonly #datacenter: string
   readonly #modules: LeafsModules
   readonly #wanted = new Map<string, Wanted>()
-  /** Since when no authority is known, and who waits for one. */
-  readonly #rootless = { sinceMs: 0, waiting: new Set<() => void>() }
+  /** Since when no authority is known; undefined while one is. */
+  #rootlessSinceMs: number | undefined
+  /** Those who wait for one. */
+  readonly #rootless = new Set<() => void>()
   #manager = newLeafManager()
   #timer: Timer | undefined
   #cancelWatch: () => void = () => {}
-  #hadRoots = false
   #stopped = false
 
   constructor(datacenter: string, modules: LeafsModules) {
@@ -76,7 +87,6 @@ export class Leafs {
   }
 
   start(): void {
-    this.#rootless.sinceMs = this.#modules.clock.nowMs()
     this.#followRoots()
     this.#schedule()
   }
@@ -85,7 +95,8 @@ export class Leafs {
     this.#stopped = true
     this.#timer?.cancel()
     this.#cancelWatch()
-    for (const { waiting } of [this.#rootless, ...this.#wanted.values()]) for (const wake of [...waiting]) wake()
+    wakeAll(this.#rootless)
+    for (const { waiting } of this.#wanted.values()) wakeAll(waiting)
   }
 
   /**
@@ -106,9 +117,10 @@ export class Leafs {
       const certificate = this.#manager.leafs.get(uri)?.certificate
       const over = this.#modules.clock.nowMs() >= deadline || options.signal.aborted || this.#stopped
       if (certificate && (wanted.index > options.minIndex || over)) return { certificate, index: wanted.index }
-      if (!certificate && wanted.error && !this.#isHeld(wanted)) throw wanted.error
+      const failed = certificate ? undefined : wanted.error
+      const until = failed ? Math.min(deadline, heldUntilMs(failed, wanted)) : deadline
+      if (failed && this.#modules.clock.nowMs() >= until) throw failed
       if (over) throw caError('CA_NOT_READY', {})
-      const until = certificate || !wanted.error ? deadline : Math.min(deadline, wanted.firstAskedMs + HOLD_MS)
       await this.#change(wanted.waiting, until, options.signal)
     }
   }
@@ -118,14 +130,10 @@ export class Leafs {
     for (;;) {
       const known = this.#modules.state.read((tx) => tx.caRoots()).value?.ClusterID ?? ''
       if (known !== '') return known
-      const until = Math.min(deadline, this.#rootless.sinceMs + HOLD_MS)
+      const until = Math.min(deadline, (this.#rootlessSinceMs ?? 0) + HOLD_MS)
       if (this.#modules.clock.nowMs() >= until || signal.aborted || this.#stopped) throw caError('CA_NOT_READY', {})
-      await this.#change(this.#rootless.waiting, until, signal)
+      await this.#change(this.#rootless, until, signal)
     }
-  }
-
-  #isHeld({ error, firstAskedMs }: Wanted): boolean {
-    return codeOf(error) === 'CA_NOT_READY' && this.#modules.clock.nowMs() < firstAskedMs + HOLD_MS
   }
 
   /** PEM texts of all leafs that are kept. */
@@ -175,12 +183,12 @@ export class Leafs {
     if (!wanted) return
     wanted.error = undefined
     wanted.index = Math.max(wanted.index + 1, this.#modules.state.index)
-    for (const wake of [...wanted.waiting]) wake()
+    wakeAll(wanted.waiting)
   }
 
   /** Those who wait for a first leaf are told; the manager tries again by itself. */
   #unavailable(uri: string): void {
-    for (const wake of [...(this.#wanted.get(uri)?.waiting ?? [])]) wake()
+    wakeAll(this.#wanted.get(uri)?.waiting ?? [])
   }
 
   async #issue(uri: string): Promise<void> {
@@ -202,9 +210,8 @@ export class Leafs {
   #followRoots(): void {
     const { value, watch } = this.#modules.state.read((tx) => tx.caRoots())
     if (value?.Roots) this.#step({ kind: 'roots', roots: value.Roots })
-    if (value !== undefined) for (const wake of [...this.#rootless.waiting]) wake()
-    else if (this.#hadRoots) this.#rootless.sinceMs = this.#modules.clock.nowMs()
-    this.#hadRoots = value !== undefined
+    this.#rootlessSinceMs = value === undefined ? (this.#rootlessSinceMs ?? this.#modules.clock.nowMs()) : undefined
+    if (value !== undefined) wakeAll(this.#rootless)
     this.#cancelWatch = watch.onFire(() => {
       if (!this.#stopped) this.#followRoots()
     })

@@ -106,7 +106,6 @@ class Draw {
   })
 }
 
-/** Catalog and agent hold the same, but for what the catalog fills in and what only it may hold. */
 type Records = readonly [services: readonly NodeService[], checks: readonly HealthCheck[]]
 
 /** Without what only the catalog can say, in one order. */

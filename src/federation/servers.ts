@@ -28,7 +28,10 @@ export interface ServerTagOptions {
   readonly grpcTlsPort: number
 }
 
-/** The tags of a server, the same in both pools but for what is said in the LAN only: `wan_join_port`, by which servers flood-join the WAN, and the CAs. */
+/**
+ * The tags of a server, the same in both pools but for what is said in the LAN only: `wan_join_port`, by which servers
+ * flood-join the WAN, and the CAs.
+ */
 export function serverTags(options: ServerTagOptions, wanJoinPort?: number): Record<string, string> {
   const tags: Record<string, string> = {
     role: 'consul',

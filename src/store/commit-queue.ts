@@ -79,9 +79,9 @@ export class CommitQueue {
   }
 
   /** The same, behind all others. */
-  putLast(queued: readonly QueuedTransaction[]): void {
-    this.#queue.push(...queued)
-    for (const { bytes } of queued) this.#bytes += bytes
+  putLast(queued: QueuedTransaction): void {
+    this.#queue.push(queued)
+    this.#bytes += queued.bytes
   }
 
   /** Refuses all that waits. */

@@ -22,7 +22,7 @@ export const storeError = errorTable({
     status: 429,
     message: (facts: { seconds: number }) =>
       `Cannot commit transaction: it has too many keys to be compared one by one, and other servers wrote all the time for ${facts.seconds} s`,
-    hint: () => 'Nothing was written: try again, or split it into transactions of at most 63 keys',
+    hint: () => 'Nothing was written: try again, or split it into transactions of at most 127 keys',
   },
   STORE_TRANSACTION_TOO_LARGE: {
     status: 413,

@@ -19,6 +19,7 @@ import {
   conflictsOf,
   encodeFold,
   encodeQuestion,
+  expectedKeys,
   fitsInFold,
   foldRule,
   revisionsIn,
@@ -26,7 +27,7 @@ import {
 } from './fold.ts'
 import { Gathering } from './gathering.ts'
 import type { Generation, Keyspace } from './keyspace.ts'
-import { encodeLarge, encodeQuestions, needsFence } from './large.ts'
+import { encodeLarge, needsFence, questionsOf } from './large.ts'
 import { range, txn } from './methods.ts'
 import { expectRevision, expectValue, foundBy, putOf, rangeOf, readOf } from './operations.ts'
 
@@ -160,7 +161,7 @@ export class Commits {
       const keys = this.#keys
       const outcome = await this.#send(fold.map(({ transaction }) => transaction))
       if (outcome.kind === 'conflict') this.#sortOut(fold, keys, outcome.revisions)
-      else if (outcome.kind === 'contended') this.#tryAgain(fold)
+      else if (outcome.kind === 'contended') for (const queued of fold) this.#tryAgain(queued)
       else {
         // Not waited for: the next fold is on its way to etcd while this one's batch comes from there.
         const answering: Promise<void> = this.#answer(fold, outcome).finally(() => this.#answering.delete(answering))
@@ -201,16 +202,12 @@ export class Commits {
   }
 
   /** After all that waits, so that nothing is held up by it; for so long as a commit may take. */
-  #tryAgain(fold: readonly QueuedTransaction[]): void {
+  #tryAgain(queued: QueuedTransaction): void {
     const now = this.#options.clock.nowMs()
-    const again: QueuedTransaction[] = []
-    for (const queued of fold) {
-      const sinceMs = this.#contended.get(queued) ?? now
-      this.#contended.set(queued, sinceMs)
-      if (now - sinceMs < COMMIT_MS) again.push(queued)
-      else this.#fail([queued], storeError('STORE_CONTENDED', { seconds: COMMIT_MS / 1_000 }))
-    }
-    this.#queue.putLast(again)
+    const sinceMs = this.#contended.get(queued) ?? now
+    this.#contended.set(queued, sinceMs)
+    if (now - sinceMs < COMMIT_MS) this.#queue.putLast(queued)
+    else this.#fail([queued], storeError('STORE_CONTENDED', { seconds: COMMIT_MS / 1_000 }))
   }
 
   async #send(fold: readonly Transaction[]): Promise<Outcome> {
@@ -254,9 +251,8 @@ export class Commits {
   }
 
   async #sendLarge(transaction: Transaction): Promise<Outcome> {
-    const fenced = needsFence(transaction)
     let fence: number | undefined
-    if (fenced) {
+    if (needsFence(transaction)) {
       const { revision, revisions } = await this.#lookUp(transaction)
       if (conflictsOf(transaction, this.#keys, revisions).length > 0) return { kind: 'conflict', revisions }
       fence = revision
@@ -264,15 +260,15 @@ export class Commits {
     const mark = this.#nextMark()
     const sent = await this.#sendMarked(encodeLarge(transaction, this.#keys, mark, fence), mark)
     if (sent) return { kind: 'done', revision: sent.revision, changed: undefined }
-    return fenced ? { kind: 'contended' } : this.#conflict([transaction])
+    return fence === undefined ? this.#conflict([transaction]) : { kind: 'contended' }
   }
 
-  /** Where all its keys are, and at which revision. */
+  /** Where all its keys are at one revision: that at which the first question was answered. */
   async #lookUp(transaction: Transaction): Promise<{ revision: number; revisions: ReadonlyMap<string, number> }> {
     let revision = 0
     const revisions = new Map<string, number>()
-    for (const questionAt of encodeQuestions(transaction, this.#keys)) {
-      const question = questionAt(revision)
+    for (const asked of questionsOf(transaction)) {
+      const question = encodeQuestion(asked, this.#keys, revision)
       const reply = await this.#call(question)
       revision ||= reply.header?.revision ?? 0
       for (const [key, found] of revisionsIn(question, reply)) revisions.set(key, found)
@@ -285,7 +281,7 @@ export class Commits {
    * need not carry the question; whose expectations hold by then is tried again.
    */
   async #conflict(fold: readonly Transaction[]): Promise<Outcome> {
-    const question = encodeQuestion(fold, this.#keys)
+    const question = encodeQuestion(expectedKeys(fold), this.#keys)
     return { kind: 'conflict', revisions: revisionsIn(question, await this.#call(question)) }
   }
 

@@ -31,7 +31,7 @@ export function fitsInFold(transaction: Transaction): boolean {
   return transaction.writes.length < MAX_OPERATIONS && countExpectations(transaction) < MAX_OPERATIONS
 }
 
-function countExpectations({ writes, conditions }: Transaction): number {
+export function countExpectations({ writes, conditions }: Transaction): number {
   let count = conditions?.length ?? 0
   for (const { expect } of writes) if (expect !== undefined) count++
   return count
@@ -96,12 +96,18 @@ export function encodeFold(fold: readonly Transaction[], keys: Generation, mark:
   return { compare, success, failure: [readOf(mark.key)] }
 }
 
-/** Asks where the keys are that a fold has expectations of. */
-export function encodeQuestion(fold: readonly Transaction[], keys: Generation): EtcdTxn {
-  const expected = new Set(
-    fold.flatMap((transaction) => expectationsOf(transaction)).map(({ key }) => keys.record(key)),
-  )
-  return { compare: [], success: [...expected].map((key) => readOf(key, { keysOnly: true })), failure: [] }
+/** The keys that a fold has expectations of, each once. */
+export function expectedKeys(fold: readonly Transaction[]): string[] {
+  return [...new Set(fold.flatMap((transaction) => expectationsOf(transaction)).map(({ key }) => key))]
+}
+
+/** Asks where keys are, at most MAX_OPERATIONS of them. @param revision - as of when; 0: now */
+export function encodeQuestion(asked: readonly string[], keys: Generation, revision = 0): EtcdTxn {
+  return {
+    compare: [],
+    success: asked.map((key) => readOf(keys.record(key), { keysOnly: true, revision })),
+    failure: [],
+  }
 }
 
 /** Where the keys are that a question asked for; 0 for those that are not there. */

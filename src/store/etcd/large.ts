@@ -7,7 +7,7 @@
  */
 import type { EtcdCompare, EtcdTxn } from '#codec'
 import type { Transaction } from '../engine.ts'
-import { expectationsOf, MAX_OPERATIONS, type WriterMark } from './fold.ts'
+import { countExpectations, expectationsOf, expectedKeys, MAX_OPERATIONS, type WriterMark } from './fold.ts'
 import type { Generation } from './keyspace.ts'
 import { expectNoneAfter, expectRevision, groupOf, putOf, readOf, writeOf } from './operations.ts'
 
@@ -16,19 +16,12 @@ const HALF = MAX_OPERATIONS / 2
 
 /** Whether its expectations have to be looked up before. */
 export function needsFence(transaction: Transaction): boolean {
-  return expectationsOf(transaction).length >= HALF
+  return countExpectations(transaction) >= HALF
 }
 
-/**
- * The questions where its keys are, as many as are needed. The first says at which revision it was answered, and the
- * others are about that one.
- */
-export function encodeQuestions(transaction: Transaction, keys: Generation): ((revision: number) => EtcdTxn)[] {
-  return inGroups(expectationsOf(transaction), MAX_OPERATIONS).map((group) => (revision) => ({
-    compare: [],
-    success: group.map(({ key }) => readOf(keys.record(key), { keysOnly: true, revision })),
-    failure: [],
-  }))
+/** The keys that it has expectations of, as many at a time as can be asked for. */
+export function questionsOf(transaction: Transaction): string[][] {
+  return inGroups(expectedKeys([transaction]), MAX_OPERATIONS)
 }
 
 /** @param fence - the revision at which its expectations held; undefined for one that does not need it */
